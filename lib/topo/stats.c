@@ -1,0 +1,74 @@
+/* lib/topo/stats.c */
+#include "topo/stats.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "util/err.h"
+
+static_assert(sizeof(struct rn_lcore_stats) % sizeof(uint64_t) == 0, "read and written as values");
+static_assert(offsetof(struct rn_stats_page, values) == 64, "shared layout");
+
+/* COUNTER and GAUGE of the .def files. */
+#define RN_METRIC(name, kind, unit, help) { GROUP, #name, RN_METRIC_##kind, unit, help },
+const struct rn_metric_desc rn_metric_descs[RN_STATS_VALUES] = {
+#define GROUP "lcore"
+#include "schema/metrics/lcore.def"
+#undef GROUP
+#define GROUP "port"
+#include "schema/metrics/port.def"
+#undef GROUP
+#define GROUP "net"
+#include "schema/metrics/net.def"
+#undef GROUP
+#define GROUP "quic"
+#include "schema/metrics/quic.def"
+#undef GROUP
+#define GROUP "rpc"
+#include "schema/metrics/rpc.def"
+#undef GROUP
+};
+#undef RN_METRIC
+
+uint64_t rn_stats_value(const struct rn_lcore_stats *s, size_t i) {
+  RN_ASSERT(i < RN_STATS_VALUES);
+  uint64_t v;
+  memcpy(&v, (const uint8_t *)s + i * sizeof(v), sizeof(v));
+  return v;
+}
+
+/* A sequence lock: seq is made odd before and even after the values. The values are relaxed
+ * atomics, which cost the same as plain stores and loads here; the fences order them against seq.
+ */
+void rn_stats_publish(struct rn_stats_page *page, const struct rn_lcore_stats *s, uint64_t now_ns) {
+  uint64_t seq =
+      atomic_load_explicit(&page->seq, memory_order_relaxed) & ~1ull; /* we are the writer */
+  atomic_store_explicit(&page->seq, seq + 1, memory_order_relaxed);
+  atomic_thread_fence(
+      memory_order_release); /* odd before any value; pairs with the acquire fence in read */
+  for (size_t i = 0; i < RN_STATS_VALUES; i++)
+    atomic_store_explicit(&page->values[i], rn_stats_value(s, i), memory_order_relaxed);
+  atomic_store_explicit(&page->published_ns, now_ns, memory_order_relaxed);
+  atomic_store_explicit(&page->seq, seq + 2,
+                        memory_order_release); /* pairs with the first acquire in read */
+}
+
+int rn_stats_read(const struct rn_stats_page *page, struct rn_lcore_stats *out,
+                  uint64_t *published_ns) {
+  uint64_t values[RN_STATS_VALUES];
+  for (unsigned int attempt = 0; attempt < 100; attempt++) {
+    uint64_t before = atomic_load_explicit(&page->seq, memory_order_acquire);
+    for (size_t i = 0; i < RN_STATS_VALUES; i++)
+      values[i] = atomic_load_explicit(&page->values[i], memory_order_relaxed);
+    uint64_t at_ns = atomic_load_explicit(&page->published_ns, memory_order_relaxed);
+    atomic_thread_fence(memory_order_acquire); /* values before the second look at seq */
+    uint64_t after = atomic_load_explicit(&page->seq, memory_order_relaxed);
+    if (before % 2 == 0 && before == after) {
+      memcpy(out, values, sizeof(*out));
+      if (published_ns != NULL)
+        *published_ns = at_ns;
+      return RN_OK;
+    }
+  }
+  return RN_ERR_AGAIN;
+}
