@@ -1,0 +1,545 @@
+/* lib/quic/conn.c: the life of one connection.
+ *
+ *   FREE --accept/dial--> HANDSHAKE --completed--> READY
+ *                            |   \                  / |
+ *                            |    +--error, close--+  |
+ *                            v            v           v
+ *                          FREE        CLOSING     DRAINING ---3 PTO---> FREE
+ *
+ * A connection gives its memory back when it ends: what stays for 3 PTO (RFC 9000 section 10.2) is the slot, so that late packets
+ * find it, and the CONNECTION_CLOSE to answer them with. */
+#include "quic/quic_priv.h"
+
+#include <string.h>
+
+#define NS_PER_MS         1000000u
+#define GEN_MASK          0xffffffu
+#define CLOSE_REPEAT_MASK 7u /* while closing, answer the 1st, 9th, 17th ... datagram */
+#define DEFAULT_RTT_NS    (333u * NS_PER_MS)
+#define ACTIVE_CIDS       7u
+
+/* ---- state ---- */
+
+enum conn_event { EV_OPEN, EV_READY, EV_CLOSE, EV_DRAIN, EV_FREE, EV_COUNT };
+
+#define NOT_ALLOWED 0xff
+static const uint8_t conn_next[CONN_STATE_COUNT][EV_COUNT] = {
+  [CONN_FREE] = { CONN_HANDSHAKE, NOT_ALLOWED, NOT_ALLOWED, NOT_ALLOWED, NOT_ALLOWED },
+  [CONN_HANDSHAKE] = { NOT_ALLOWED, CONN_READY, CONN_CLOSING, CONN_DRAINING, CONN_FREE },
+  [CONN_READY] = { NOT_ALLOWED, NOT_ALLOWED, CONN_CLOSING, CONN_DRAINING, CONN_FREE },
+  [CONN_CLOSING] = { NOT_ALLOWED, NOT_ALLOWED, NOT_ALLOWED, CONN_DRAINING, CONN_FREE },
+  [CONN_DRAINING] = { NOT_ALLOWED, NOT_ALLOWED, NOT_ALLOWED, NOT_ALLOWED, CONN_FREE },
+};
+
+static void conn_set_state(struct rn_quic_conn *c, enum conn_event ev) {
+  uint8_t next = conn_next[c->state][ev];
+  RN_ASSERT(next != NOT_ALLOWED);
+  c->state = next;
+}
+
+/* ---- slots ---- */
+
+static struct rn_quic_conn *slot_take(struct rn_quic *q) {
+  uint32_t slot = q->conn_free;
+  struct rn_quic_conn *c;
+  if (slot != UINT32_MAX) {
+    c = &q->conns[slot];
+    q->conn_free = c->free_next;
+  } else if (q->conn_fresh < q->lim.conns) {
+    slot = q->conn_fresh++;
+    c = &q->conns[slot];
+    c->gen = 0;
+  } else {
+    return NULL;
+  }
+  uint32_t gen = (c->gen + 1) & GEN_MASK;
+  *c = (struct rn_quic_conn){ .q = q, .slot = slot, .gen = gen, .pace_at_ns = UINT64_MAX };
+  rn_list_init(&c->dirty_node);
+  rn_list_init(&c->ready);
+  rn_list_init(&c->blocked);
+  rn_list_init(&c->paced);
+  rn_list_init(&c->streams);
+  rn_timer_init(&c->timer);
+  q->stats.conns++;
+  return c;
+}
+
+static void slot_give(struct rn_quic_conn *c) {
+  struct rn_quic *q = c->q;
+  c->free_next = q->conn_free;
+  q->conn_free = c->slot;
+  q->stats.conns--;
+}
+
+struct rn_quic_conn *conn_find(struct rn_quic *q, uint32_t slot, uint32_t gen) {
+  if (slot >= q->conn_fresh)
+    return NULL;
+  struct rn_quic_conn *c = &q->conns[slot];
+  return c->state != CONN_FREE && c->gen == gen ? c : NULL;
+}
+
+void conn_new_cid(struct rn_quic *q, uint32_t slot, uint32_t gen, ngtcp2_cid *out) {
+  uint8_t rnd[6];
+  q->rand(q->rand_ctx, rnd, sizeof(rnd));
+  out->datalen = RN_CID_BYTES;
+  rn_cid_make(q->cid, slot, gen, rnd, out->data);
+}
+
+/* ---- birth ---- */
+
+static void fill_settings(struct rn_quic *q, ngtcp2_settings *s) {
+  static const ngtcp2_cc_algo cc[] = {
+    [RN_QUIC_CC_CUBIC] = NGTCP2_CC_ALGO_CUBIC,
+    [RN_QUIC_CC_NEWRENO] = NGTCP2_CC_ALGO_RENO,
+    [RN_QUIC_CC_BBR] = NGTCP2_CC_ALGO_BBR,
+  };
+  const struct rn_quic_config *cfg = &q->cfg;
+  ngtcp2_settings_default(s);
+  s->cc_algo = cc[cfg->cc];
+  s->initial_ts = q->now_ns;
+  s->initial_rtt = cfg->initial_rtt_ns != 0 ? cfg->initial_rtt_ns : DEFAULT_RTT_NS;
+  s->handshake_timeout = cfg->handshake_timeout_ns;
+  s->max_tx_udp_payload_size = cfg->max_udp_payload;
+  s->no_pmtud = !cfg->pmtud;
+  s->rand_ctx.native_handle = q;
+}
+
+static void fill_params(const struct rn_quic_config *cfg, ngtcp2_transport_params *p) {
+  ngtcp2_transport_params_default(p);
+  p->initial_max_data = cfg->conn_window;
+  p->initial_max_stream_data_bidi_local = cfg->stream_window;
+  p->initial_max_stream_data_bidi_remote = cfg->stream_window;
+  p->initial_max_streams_bidi = cfg->max_streams_bidi;
+  p->max_idle_timeout = cfg->idle_timeout_ns;
+  p->max_ack_delay = cfg->max_ack_delay_ns;
+  p->active_connection_id_limit = ACTIVE_CIDS;
+  p->max_udp_payload_size = 65527;
+}
+
+/* TLS, keep-alive, timer and lists: the same for both roles. */
+static int conn_start(struct rn_quic_conn *c, const struct rn_path *path, const char *server_name) {
+  struct rn_quic *q = c->q;
+  int err = rn_tls_conn_init(&c->tls, q->tls, q->aead, c->ng, c->server, server_name);
+  if (err != RN_OK)
+    return err;
+  struct native_path np;
+  path_to_native(path, &np);
+  path_adopt(c, &np.path);
+  if (q->cfg.keep_alive_ns != 0)
+    ngtcp2_conn_set_keep_alive_timeout(c->ng, q->cfg.keep_alive_ns);
+  conn_set_state(c, EV_OPEN);
+  conn_mark_dirty(c);
+  return RN_OK;
+}
+
+int conn_accept(struct rn_quic *q, const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid,
+                const struct rn_path *path, struct rn_quic_conn **out) {
+  struct rn_quic_conn *c = slot_take(q);
+  if (c == NULL)
+    return RN_ERR_LIMIT;
+  c->server = true;
+  ngtcp2_settings settings;
+  ngtcp2_transport_params params;
+  fill_settings(q, &settings);
+  fill_params(&q->cfg, &params);
+  ngtcp2_cid scid;
+  conn_new_cid(q, c->slot, c->gen, &scid);
+  params.stateless_reset_token_present = 1;
+  params.original_dcid_present = 1;
+  params.original_dcid = hd->dcid;
+  if (odcid != NULL) {
+    params.original_dcid = *odcid;
+    params.retry_scid_present = 1;
+    params.retry_scid = hd->dcid;
+    settings.token = hd->token;
+    settings.tokenlen = hd->tokenlen;
+    settings.token_type = NGTCP2_TOKEN_TYPE_RETRY;
+  }
+  struct native_path np;
+  path_to_native(path, &np);
+  int err = rn_cid_reset_token(q->cid, scid.data, scid.datalen, params.stateless_reset_token);
+  if (err != RN_OK)
+    goto fail;
+  err = RN_ERR_LIMIT;
+  if (ngtcp2_conn_server_new(&c->ng, &hd->scid, &scid, &np.path, hd->version, &q->cb_server,
+                             &settings, &params, &q->mem, c) != 0)
+    goto fail;
+  err = conn_start(c, path, NULL);
+  if (err != RN_OK)
+    goto fail;
+  c->client_dcid = hd->dcid;
+  c->client_addr = path->remote;
+  err = rn_cidmap_put(q->initials, hd->dcid.data, hd->dcid.datalen, &path->remote, c->slot);
+  c->in_initials = err == RN_OK;
+  c->half_open = true;
+  q->stats.half_open++;
+  q->stats.conns_accepted++;
+  *out = c;
+  return RN_OK;
+
+fail:
+  rn_tls_conn_fini(&c->tls);
+  ngtcp2_conn_del(c->ng);
+  slot_give(c);
+  return err;
+}
+
+int rn_quic_connect(struct rn_quic *q, uint64_t now_ns, const struct rn_path *path,
+                    const char *server_name, struct rn_quic_conn **out) {
+  q->now_ns = now_ns;
+  if (path->remote.family != 4 && path->remote.family != 6)
+    return RN_ERR_INVAL;
+  struct rn_quic_conn *c = slot_take(q);
+  if (c == NULL)
+    return RN_ERR_LIMIT;
+  ngtcp2_settings settings;
+  ngtcp2_transport_params params;
+  fill_settings(q, &settings);
+  fill_params(&q->cfg, &params);
+  ngtcp2_cid scid, dcid = { .datalen = RN_CID_BYTES };
+  conn_new_cid(q, c->slot, c->gen, &scid);
+  q->rand(q->rand_ctx, dcid.data, dcid.datalen);
+  struct native_path np;
+  path_to_native(path, &np);
+  int err = RN_ERR_LIMIT;
+  if (ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &np.path, NGTCP2_PROTO_VER_V1, &q->cb_client,
+                             &settings, &params, &q->mem, c) != 0)
+    goto fail;
+  err = conn_start(c, path, server_name);
+  if (err != RN_OK)
+    goto fail;
+  q->stats.conns_dialled++;
+  *out = c;
+  return RN_OK;
+
+fail:
+  rn_tls_conn_fini(&c->tls);
+  ngtcp2_conn_del(c->ng);
+  slot_give(c);
+  return err;
+}
+
+/* ---- between packets ---- */
+
+static void left_half_open(struct rn_quic_conn *c) {
+  struct rn_quic *q = c->q;
+  if (c->half_open) {
+    c->half_open = false;
+    q->stats.half_open--;
+  }
+  if (c->in_initials) {
+    c->in_initials = false;
+    rn_cidmap_del(q->initials, c->client_dcid.data, c->client_dcid.datalen, &c->client_addr);
+  }
+  if (c->sign_pending) {
+    c->sign_pending = false;
+    q->stats.sign_jobs--;
+  }
+}
+
+void conn_note_reset_token(struct rn_quic_conn *c, const uint8_t token[16], bool active) {
+  static const struct rn_addr anywhere;
+  struct rn_quic *q = c->q;
+  if (!active)
+    rn_cidmap_del(q->reset_tokens, token, 16, &anywhere);
+  else if (rn_cidmap_put(q->reset_tokens, token, 16, &anywhere, c->slot) != RN_OK)
+    q->stats.reset_token_limit++;
+}
+
+/* The first connection ID's token comes with the transport parameters, not by NEW_CONNECTION_ID. */
+static void note_first_reset_token(struct rn_quic_conn *c, bool active) {
+  const ngtcp2_transport_params *tp = ngtcp2_conn_get_remote_transport_params(c->ng);
+  if (tp != NULL && tp->stateless_reset_token_present)
+    conn_note_reset_token(c, tp->stateless_reset_token, active);
+}
+
+static void forget_reset_tokens(struct rn_quic_conn *c) {
+  ngtcp2_cid_token held[ACTIVE_CIDS + 1];
+  note_first_reset_token(c, false);
+  size_t n = ngtcp2_conn_get_active_dcid(c->ng, NULL);
+  if (n > ACTIVE_CIDS + 1)
+    return;
+  ngtcp2_conn_get_active_dcid(c->ng, held);
+  for (size_t i = 0; i < n; i++) {
+    if (held[i].token_present)
+      conn_note_reset_token(c, held[i].token, false);
+  }
+}
+
+static void request_signature(struct rn_quic_conn *c) {
+  struct rn_quic *q = c->q;
+  c->tls.sign_wanted = false;
+  if (q->stats.sign_jobs >= q->lim.sign_jobs) {
+    q->stats.sign_limit++;
+    conn_fail(c, NGTCP2_ERR_CRYPTO);
+    return;
+  }
+  const uint8_t *tbs;
+  size_t tbs_bytes;
+  struct rn_quic_sign_req req = { .job = (uint64_t)c->slot << 32 | c->gen };
+  rn_tls_sign_request(&c->tls, &req.scheme, &tbs, &tbs_bytes);
+  req.tbs = tbs;
+  req.tbs_bytes = (uint16_t)tbs_bytes;
+  c->sign_pending = true;
+  q->stats.sign_jobs++;
+  q->stats.sign_requests++;
+  if (q->ev->sign == NULL || q->ev->sign(q->app, &req) != RN_OK)
+    rn_quic_sign_done(q, q->now_ns, req.job, RN_ERR_REFUSED, NULL, 0);
+}
+
+void rn_quic_sign_done(struct rn_quic *q, uint64_t now_ns, uint64_t job, int err,
+                       const uint8_t *sig, size_t sig_bytes) {
+  q->now_ns = now_ns;
+  struct rn_quic_conn *c = conn_find(q, (uint32_t)(job >> 32), (uint32_t)job & GEN_MASK);
+  if (c == NULL || !c->sign_pending)
+    return;
+  c->sign_pending = false;
+  q->stats.sign_jobs--;
+  if (err != RN_OK)
+    q->stats.sign_failures++;
+  int rv = rn_tls_sign_done(&c->tls, err, sig, sig_bytes);
+  if (rv == 0) /* packets that came during the pause were kept by ngtcp2 */
+    rv = ngtcp2_conn_continue_handshake(c->ng, now_ns);
+  if (rv != 0) {
+    conn_fail(c, rv);
+    return;
+  }
+  conn_mark_dirty(c);
+  conn_settle(c);
+}
+
+void conn_settle(struct rn_quic_conn *c) {
+  struct rn_quic *q = c->q;
+  if (c->ng == NULL)
+    return;
+  if (c->tls.sign_wanted) {
+    request_signature(c);
+    if (c->ng == NULL)
+      return;
+  }
+  if (c->ready_pending) {
+    c->ready_pending = false;
+    left_half_open(c);
+    conn_set_state(c, EV_READY);
+    q->stats.conns_ready++;
+    note_first_reset_token(c, true);
+    q->ev->conn_ready(q->app, c);
+  }
+  if (c->close_wanted) {
+    conn_close_now(c, true, c->close_code);
+    return;
+  }
+  stream_unblock(c);
+}
+
+/* ---- end ---- */
+
+/* The close datagram is written while ngtcp2 still has its keys; it is sent, and repeated, by tx. */
+static void write_close(struct rn_quic_conn *c, const ngtcp2_ccerr *ccerr) {
+  struct rn_quic *q = c->q;
+  struct seg *g = rn_slab_take(q->bulk_segs);
+  if (g == NULL)
+    return;
+  g->cap = RN_QUIC_BULK_SEG_BYTES - (uint32_t)sizeof(*g);
+  g->release = NULL;
+  ngtcp2_pkt_info pi;
+  size_t room = q->cfg.max_udp_payload < g->cap ? q->cfg.max_udp_payload : g->cap;
+  ngtcp2_ssize n =
+      ngtcp2_conn_write_connection_close(c->ng, NULL, &pi, g->bytes, room, ccerr, q->now_ns);
+  if (n <= 0) {
+    rn_slab_give(q->bulk_segs, g);
+    return;
+  }
+  g->len = (uint32_t)n;
+  c->close_pkt = g;
+  c->close_send = true;
+  conn_mark_dirty(c);
+}
+
+static void count_close(struct rn_quic *q, const struct rn_quic_close *why) {
+  uint64_t *const by_kind[] = {
+    [RN_QUIC_CLOSE_IDLE] = &q->stats.closed_idle,
+    [RN_QUIC_CLOSE_HANDSHAKE] = &q->stats.closed_handshake,
+    [RN_QUIC_CLOSE_LOCAL] = &q->stats.closed_local,
+    [RN_QUIC_CLOSE_PEER] = &q->stats.closed_peer,
+    [RN_QUIC_CLOSE_RESET] = &q->stats.closed_reset,
+  };
+  ++*by_kind[why->kind];
+  q->stats.conns_closed++;
+}
+
+/* Events, then everything but the slot is given back. linger: the slot stays for 3 PTO. */
+static void conn_end(struct rn_quic_conn *c, enum conn_event ev, const struct rn_quic_close *why) {
+  struct rn_quic *q = c->q;
+  uint64_t pto_ns = ngtcp2_conn_get_pto(c->ng);
+  forget_reset_tokens(c);
+  left_half_open(c);
+  conn_set_state(c, ev);
+  count_close(q, why);
+  ngtcp2_conn *ng = c->ng;
+  c->ng = NULL;
+  while (!rn_list_empty(&c->streams))
+    stream_free(RN_LIST_ENTRY(c->streams.next, struct rn_quic_stream, conn_node));
+  q->ev->conn_closed(q->app, c, why);
+  rn_tls_conn_fini(&c->tls);
+  ngtcp2_conn_del(ng);
+  if (c->state == CONN_FREE) {
+    rn_list_remove(&c->dirty_node);
+    rn_list_init(&c->dirty_node);
+    rn_wheel_cancel(q->wheel, &c->timer);
+    slot_give(c);
+    return;
+  }
+  rn_wheel_set(q->wheel, &c->timer, q->now_ns + 3 * pto_ns);
+}
+
+void conn_close_now(struct rn_quic_conn *c, bool app, uint64_t code) {
+  ngtcp2_ccerr ccerr;
+  if (app)
+    ngtcp2_ccerr_set_application_error(&ccerr, code, NULL, 0);
+  else
+    ngtcp2_ccerr_set_transport_error(&ccerr, code, NULL, 0);
+  write_close(c, &ccerr);
+  struct rn_quic_close why = { .kind = RN_QUIC_CLOSE_LOCAL, .app = app, .code = code };
+  conn_end(c, EV_CLOSE, &why);
+}
+
+static void closed_by_peer(struct rn_quic_conn *c) {
+  const ngtcp2_ccerr *e = ngtcp2_conn_get_ccerr(c->ng);
+  struct rn_quic_close why = {
+    .kind = c->got_reset ? RN_QUIC_CLOSE_RESET : RN_QUIC_CLOSE_PEER,
+    .app = e->type == NGTCP2_CCERR_TYPE_APPLICATION,
+    .code = e->error_code,
+  };
+  conn_end(c, EV_DRAIN, &why);
+}
+
+void conn_fail(struct rn_quic_conn *c, int liberr) {
+  struct rn_quic *q = c->q;
+  bool was_ready = c->state == CONN_READY;
+  ngtcp2_ccerr ccerr;
+  switch (liberr) {
+  case NGTCP2_ERR_DRAINING:
+    closed_by_peer(c);
+    return;
+  case NGTCP2_ERR_IDLE_CLOSE: {
+    struct rn_quic_close why = { .kind = was_ready ? RN_QUIC_CLOSE_IDLE : RN_QUIC_CLOSE_HANDSHAKE };
+    conn_end(c, EV_FREE, &why);
+    return;
+  }
+  case NGTCP2_ERR_DROP_CONN:
+  case NGTCP2_ERR_RETRY: {
+    struct rn_quic_close why = { .kind = RN_QUIC_CLOSE_HANDSHAKE };
+    conn_end(c, EV_FREE, &why);
+    return;
+  }
+  case NGTCP2_ERR_CRYPTO:
+    ngtcp2_ccerr_set_tls_alert(&ccerr, ngtcp2_conn_get_tls_alert(c->ng), NULL, 0);
+    break;
+  default:
+    ngtcp2_ccerr_set_liberr(&ccerr, liberr, NULL, 0);
+    if (liberr != NGTCP2_ERR_HANDSHAKE_TIMEOUT)
+      q->stats.protocol_errors++;
+    break;
+  }
+  write_close(c, &ccerr);
+  struct rn_quic_close why = {
+    .kind = was_ready ? RN_QUIC_CLOSE_LOCAL : RN_QUIC_CLOSE_HANDSHAKE,
+    .code = ccerr.error_code,
+  };
+  conn_end(c, EV_CLOSE, &why);
+}
+
+void conn_free(struct rn_quic_conn *c) {
+  struct rn_quic *q = c->q;
+  if (c->ng != NULL) {
+    struct rn_quic_close why = { .kind = RN_QUIC_CLOSE_LOCAL };
+    conn_end(c, EV_FREE, &why);
+    return;
+  }
+  if (c->close_pkt != NULL)
+    rn_slab_give(q->bulk_segs, c->close_pkt);
+  c->close_pkt = NULL;
+  rn_list_remove(&c->dirty_node);
+  rn_list_init(&c->dirty_node);
+  rn_wheel_cancel(q->wheel, &c->timer);
+  conn_set_state(c, EV_FREE);
+  slot_give(c);
+}
+
+void conn_rx_closed(struct rn_quic_conn *c) {
+  c->q->stats.drop_closed++;
+  if (c->state == CONN_CLOSING && c->close_pkt != NULL &&
+      (c->close_rx++ & CLOSE_REPEAT_MASK) == 0) {
+    c->close_send = true;
+    conn_mark_dirty(c);
+  }
+}
+
+/* ---- time ---- */
+
+void conn_arm(struct rn_quic_conn *c) {
+  if (c->ng == NULL)
+    return;
+  uint64_t at = ngtcp2_conn_get_expiry(c->ng);
+  if (c->pace_at_ns < at)
+    at = c->pace_at_ns;
+  if (at == UINT64_MAX)
+    rn_wheel_cancel(c->q->wheel, &c->timer);
+  else
+    rn_wheel_set(c->q->wheel, &c->timer, at);
+}
+
+void conn_on_timer(struct rn_quic_conn *c) {
+  if (c->ng == NULL) {
+    conn_free(c);
+    return;
+  }
+  int rv = ngtcp2_conn_handle_expiry(c->ng, c->q->now_ns);
+  if (rv != 0) {
+    conn_fail(c, rv);
+    return;
+  }
+  stream_unpace(c);
+  stream_give_back_credit(c);
+  conn_mark_dirty(c);
+  conn_settle(c);
+}
+
+/* ---- for the application ---- */
+
+void rn_quic_conn_close(struct rn_quic_conn *c, uint64_t code) {
+  if (c->ng == NULL)
+    return;
+  c->close_wanted = true;
+  c->close_code = code;
+  conn_mark_dirty(c);
+}
+
+int rn_quic_conn_update_keys(struct rn_quic_conn *c, uint64_t now_ns) {
+  if (c->state != CONN_READY || ngtcp2_conn_initiate_key_update(c->ng, now_ns) != 0)
+    return RN_ERR_STATE;
+  conn_mark_dirty(c);
+  return RN_OK;
+}
+
+bool rn_quic_conn_is_server(const struct rn_quic_conn *c) { return c->server; }
+bool rn_quic_conn_is_ready(const struct rn_quic_conn *c) {
+  return c->state == CONN_READY && !c->close_wanted;
+}
+void rn_quic_conn_set_user(struct rn_quic_conn *c, void *user) { c->user = user; }
+void *rn_quic_conn_user(const struct rn_quic_conn *c) { return c->user; }
+struct rn_quic *rn_quic_conn_endpoint(const struct rn_quic_conn *c) { return c->q; }
+
+void rn_quic_conn_keep_alive(struct rn_quic_conn *c, uint64_t interval_ns) {
+  if (c->ng != NULL)
+    ngtcp2_conn_set_keep_alive_timeout(c->ng, interval_ns != 0 ? interval_ns : UINT64_MAX);
+}
+
+uint64_t rn_quic_conn_rtt_ns(const struct rn_quic_conn *c) {
+  if (c->ng == NULL)
+    return 0;
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(c->ng, &info);
+  return info.min_rtt == UINT64_MAX ? 0 : info.smoothed_rtt;
+}

@@ -1,0 +1,235 @@
+/* lib/quic/rx.c: from a datagram to the connection it is for, to a new connection, or to a stateless answer.
+ *
+ * A batch is classified first, which prefetches the connections it names, and read after: consecutive datagrams of one connection
+ * find it in the cache. */
+#include "quic/quic_priv.h"
+
+#include <string.h>
+
+#define MIN_RESET_BYTES 21 /* RFC 9000 section 10.3 */
+
+enum target {
+  TO_CONN,
+  TO_ENDED,   /* closing or draining */
+  TO_ACCEPT,  /* an Initial of no known connection */
+  TO_VERSION, /* a version we do not speak */
+  TO_RESET,   /* a connection ID that we do not know, or know no longer */
+  TO_LCORE,
+  TO_DROP, /* counted already */
+};
+
+struct rx_item {
+  enum target to;
+  struct rn_quic_conn *conn;
+  uint32_t lcore_idx;
+  ngtcp2_version_cid vc;
+};
+
+static struct rx_item drop(uint64_t *counter) {
+  ++*counter;
+  return (struct rx_item){ .to = TO_DROP };
+}
+
+static struct rx_item to_conn(struct rn_quic_conn *c) {
+  __builtin_prefetch(c->ng);
+  return (struct rx_item){ .to = c->ng != NULL ? TO_CONN : TO_ENDED, .conn = c };
+}
+
+/* A stateless reset looks like a short header packet with an unknown ID; its last 16 bytes tell (RFC 9000 section 10.3.1). */
+static struct rn_quic_conn *find_reset(struct rn_quic *q, const struct rn_dgram *d) {
+  static const struct rn_addr anywhere;
+  uint32_t slot;
+  if (d->len < MIN_RESET_BYTES ||
+      !rn_cidmap_get(q->reset_tokens, d->data + d->len - 16, 16, &anywhere, &slot))
+    return NULL;
+  return &q->conns[slot];
+}
+
+static struct rx_item unknown_short(struct rn_quic *q, const struct rn_dgram *d) {
+  struct rn_quic_conn *c = find_reset(q, d);
+  if (c != NULL)
+    return to_conn(c);
+  return (struct rx_item){ .to = TO_RESET, .vc = { .dcid = d->data + 1, .dcidlen = RN_CID_BYTES } };
+}
+
+static struct rx_item classify_short(struct rn_quic *q, const struct rn_dgram *d) {
+  struct rn_cid id;
+  if (d->len < 1 + RN_CID_BYTES)
+    return drop(&q->stats.drop_malformed);
+  switch (rn_cid_read(q->cid, d->data + 1, RN_CID_BYTES, &id)) {
+  case RN_CID_OURS: {
+    struct rn_quic_conn *c = conn_find(q, id.slot, id.gen);
+    return c != NULL ? to_conn(c) : unknown_short(q, d);
+  }
+  case RN_CID_LCORE:
+    return (struct rx_item){ .to = TO_LCORE, .lcore_idx = id.lcore_idx };
+  default:
+    return unknown_short(q, d);
+  }
+}
+
+static struct rx_item classify_long(struct rn_quic *q, const struct rn_dgram *d) {
+  struct rx_item item = { .to = TO_ACCEPT };
+  int rv = ngtcp2_pkt_decode_version_cid(&item.vc, d->data, d->len, RN_CID_BYTES);
+  if (rv == NGTCP2_ERR_VERSION_NEGOTIATION) {
+    item.to = TO_VERSION;
+    return item;
+  }
+  if (rv != 0)
+    return drop(&q->stats.drop_malformed);
+  struct rn_cid id;
+  if (item.vc.dcidlen == RN_CID_BYTES) {
+    enum rn_cid_verdict v = rn_cid_read(q->cid, item.vc.dcid, item.vc.dcidlen, &id);
+    if (v == RN_CID_OURS && id.slot != RN_CID_SLOT_NONE) {
+      struct rn_quic_conn *c = conn_find(q, id.slot, id.gen);
+      return c != NULL ? to_conn(c) : drop(&q->stats.drop_unknown_cid);
+    }
+    if (v == RN_CID_LCORE) {
+      item.to = TO_LCORE;
+      item.lcore_idx = id.lcore_idx;
+      return item;
+    }
+  }
+  uint32_t slot;
+  if (rn_cidmap_get(q->initials, item.vc.dcid, item.vc.dcidlen, &d->path.remote, &slot))
+    return to_conn(&q->conns[slot]);
+  return item;
+}
+
+/* ---- Initials ---- */
+
+static bool retry_wanted(const struct rn_quic *q) {
+  return q->cfg.retry == RN_QUIC_RETRY_ALWAYS ||
+         (q->cfg.retry == RN_QUIC_RETRY_AUTO && q->stats.half_open * 2 > q->lim.half_open);
+}
+
+/* The connection that this Initial starts, or NULL: dropped or answered without state. */
+static struct rn_quic_conn *accept_initial(struct rn_quic *q, const struct rn_dgram *d) {
+  ngtcp2_pkt_hd hd;
+  if (!q->cfg.listen) {
+    q->stats.drop_not_listening++;
+    return NULL;
+  }
+  if (d->len < RN_QUIC_MIN_INITIAL) {
+    q->stats.drop_short_initial++;
+    return NULL;
+  }
+  if (ngtcp2_accept(&hd, d->data, d->len) != 0) {
+    q->stats.drop_unknown_cid++;
+    return NULL;
+  }
+  ngtcp2_cid odcid;
+  bool retried = false;
+  if (hd.tokenlen > 0) {
+    switch (stateless_check_token(q, &hd, &d->path, &odcid)) {
+    case TOKEN_RETRY:
+      retried = true;
+      break;
+    case TOKEN_BAD:
+      q->stats.drop_bad_token++;
+      stateless_invalid_token(q, &hd, &d->path);
+      return NULL;
+    case TOKEN_NONE:
+      break;
+    }
+  }
+  if (!retried && retry_wanted(q)) {
+    stateless_retry(q, &hd, &d->path);
+    return NULL;
+  }
+  if (q->stats.half_open >= q->lim.half_open) {
+    q->stats.drop_half_open++;
+    return NULL;
+  }
+  struct rn_quic_conn *c = NULL;
+  if (conn_accept(q, &hd, retried ? &odcid : NULL, &d->path, &c) != RN_OK) {
+    if (q->stats.conns >= q->lim.conns)
+      q->stats.drop_conn_limit++;
+    else
+      q->stats.drop_no_memory++;
+  }
+  return c;
+}
+
+/* ---- reading ---- */
+
+static void read_datagram(struct rn_quic_conn *c, const struct rn_dgram *d) {
+  struct rn_quic *q = c->q;
+  struct native_path np;
+  path_to_native(&d->path, &np);
+  const ngtcp2_pkt_info pi = { .ecn = d->ecn };
+  int rv = ngtcp2_conn_read_pkt(c->ng, &np.path, &pi, d->data, d->len, q->now_ns);
+  if (rv == 0) {
+    conn_settle(c);
+    conn_mark_dirty(c);
+    return;
+  }
+  if (rv == NGTCP2_ERR_RETRY) {
+    ngtcp2_pkt_hd hd;
+    if (ngtcp2_accept(&hd, d->data, d->len) == 0)
+      stateless_retry(q, &hd, &d->path);
+  }
+  conn_fail(c, rv);
+}
+
+static void deliver(struct rn_quic *q, const struct rx_item *it, const struct rn_dgram *d) {
+  struct rn_quic_conn *c = it->conn;
+  switch (it->to) {
+  case TO_CONN:
+    /* An earlier datagram of the batch may have ended it, even given the slot to another. */
+    if (c->ng != NULL)
+      read_datagram(c, d);
+    else if (c->state != CONN_FREE)
+      conn_rx_closed(c);
+    break;
+  case TO_ENDED:
+    if (c->ng == NULL && c->state != CONN_FREE)
+      conn_rx_closed(c);
+    break;
+  case TO_ACCEPT: {
+    uint32_t slot;
+    /* A second Initial of the same client in this batch: the connection is there by now. */
+    if (rn_cidmap_get(q->initials, it->vc.dcid, it->vc.dcidlen, &d->path.remote, &slot))
+      c = &q->conns[slot];
+    else
+      c = accept_initial(q, d);
+    if (c != NULL && c->ng != NULL)
+      read_datagram(c, d);
+    break;
+  }
+  case TO_VERSION:
+    stateless_version_negotiation(q, &it->vc, d);
+    break;
+  case TO_RESET:
+    stateless_reset(q, d, it->vc.dcid, it->vc.dcidlen);
+    break;
+  case TO_LCORE:
+    if (q->ev->foreign != NULL)
+      q->ev->foreign(q->app, it->lcore_idx, d);
+    else
+      q->stats.drop_foreign++;
+    break;
+  case TO_DROP:
+    break;
+  }
+}
+
+void rn_quic_rx(struct rn_quic *q, uint64_t now_ns, const struct rn_dgram *d, size_t n) {
+  q->now_ns = now_ns;
+  struct rx_item items[RN_QUIC_RX_BATCH];
+  while (n > 0) {
+    size_t batch = n < RN_QUIC_RX_BATCH ? n : RN_QUIC_RX_BATCH;
+    for (size_t i = 0; i < batch; i++) {
+      q->stats.rx_datagrams++;
+      q->stats.rx_bytes += d[i].len;
+      if (d[i].len == 0)
+        items[i] = drop(&q->stats.drop_malformed);
+      else
+        items[i] = (d[i].data[0] & 0x80) != 0 ? classify_long(q, &d[i]) : classify_short(q, &d[i]);
+    }
+    for (size_t i = 0; i < batch; i++)
+      deliver(q, &items[i], &d[i]);
+    d += batch;
+    n -= batch;
+  }
+}

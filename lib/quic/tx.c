@@ -1,0 +1,157 @@
+/* lib/quic/tx.c: from ready streams to datagrams in the sink.
+ *
+ * One datagram is filled from as many streams as fit (NGTCP2_WRITE_STREAM_FLAG_MORE): with small RPCs this is what decides the cost
+ * of a call. The last pending stream goes without the flag, which saves ngtcp2 a round to find that nothing follows. */
+#include "quic/quic_priv.h"
+
+#include <string.h>
+
+/* Datagrams of one connection in a row: about what ngtcp2's send quantum allows, and others get their turn. */
+#define TX_BURST 16
+
+enum written {
+  WROTE_PACKET,
+  WROTE_LAST, /* a packet, and nothing is left to send now */
+  WROTE_NOTHING,
+  SINK_FULL,
+  CONN_ENDED,
+};
+
+static struct rn_quic_stream *next_ready(struct rn_quic_conn *c) {
+  while (!rn_list_empty(&c->ready)) {
+    struct rn_quic_stream *s = RN_LIST_ENTRY(c->ready.next, struct rn_quic_stream, ready_node);
+    if (!stream_pace(s))
+      return s;
+  }
+  return NULL;
+}
+
+static void park_blocked(struct rn_quic_stream *s) {
+  s->blocked = true;
+  rn_list_remove(&s->ready_node);
+  rn_list_push_back(&s->conn->blocked, &s->ready_node);
+}
+
+static bool is_last(const struct rn_quic_conn *c, const struct rn_quic_stream *s) {
+  return c->ready.next == &s->ready_node && c->ready.prev == &s->ready_node;
+}
+
+static void count_tx(struct rn_quic *q, size_t len) {
+  q->stats.tx_datagrams++;
+  q->stats.tx_bytes += len;
+}
+
+static enum written write_datagram(struct rn_quic_conn *c, const struct rn_quic_sink *sink) {
+  struct rn_quic *q = c->q;
+  size_t cap = q->cfg.max_udp_payload;
+  uint8_t *buf = sink->reserve(sink->ctx, cap);
+  if (buf == NULL)
+    return SINK_FULL;
+  ngtcp2_path_storage ps;
+  ngtcp2_path_storage_zero(&ps);
+  ngtcp2_pkt_info pi;
+  ngtcp2_vec vec[RN_QUIC_VEC_MAX];
+  for (;;) {
+    struct rn_quic_stream *s = next_ready(c);
+    bool fin = false, last = true;
+    size_t n = 0;
+    uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
+    if (s != NULL) {
+      n = stream_gather(s, vec, &fin);
+      last = is_last(c, s) && n < RN_QUIC_VEC_MAX;
+      flags =
+          (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0u) | (last ? 0u : NGTCP2_WRITE_STREAM_FLAG_MORE);
+    }
+    ngtcp2_ssize took = -1;
+    ngtcp2_ssize wrote = ngtcp2_conn_writev_stream(c->ng, &ps.path, &pi, buf, cap, &took, flags,
+                                                   s != NULL ? s->id : -1, vec, n, q->now_ns);
+    if (took >= 0 && s != NULL) {
+      size_t all = 0;
+      for (size_t i = 0; i < n; i++)
+        all += vec[i].len;
+      stream_sent(s, (size_t)took, fin && (size_t)took == all);
+    }
+    if (wrote > 0) {
+      struct rn_path path;
+      path_of_packet(c, &ps.path, &path);
+      sink->commit(sink->ctx, &path, (uint8_t)pi.ecn, (size_t)wrote);
+      count_tx(q, (size_t)wrote);
+      bool done = rn_list_empty(&c->ready) && c->state == CONN_READY && (size_t)wrote + 64 < cap;
+      return done ? WROTE_LAST : WROTE_PACKET;
+    }
+    if (wrote == NGTCP2_ERR_WRITE_MORE)
+      continue;
+    if (s != NULL && wrote == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
+      park_blocked(s);
+      continue;
+    }
+    if (s != NULL && (wrote == NGTCP2_ERR_STREAM_SHUT_WR || wrote == NGTCP2_ERR_STREAM_NOT_FOUND)) {
+      stream_stopped(s);
+      continue;
+    }
+    sink->commit(sink->ctx, &c->path, 0, 0);
+    if (wrote == 0)
+      return WROTE_NOTHING;
+    conn_fail(c, (int)wrote);
+    return CONN_ENDED;
+  }
+}
+
+/* The CONNECTION_CLOSE of a connection that has ended otherwise. */
+static enum written write_close_pkt(struct rn_quic_conn *c, const struct rn_quic_sink *sink) {
+  if (!c->close_send)
+    return WROTE_NOTHING;
+  uint8_t *buf = sink->reserve(sink->ctx, c->close_pkt->len);
+  if (buf == NULL)
+    return SINK_FULL;
+  memcpy(buf, c->close_pkt->bytes, c->close_pkt->len);
+  sink->commit(sink->ctx, &c->path, 0, c->close_pkt->len);
+  count_tx(c->q, c->close_pkt->len);
+  c->close_send = false;
+  return WROTE_LAST;
+}
+
+/* False when the sink is full: c then stays first in line. */
+static bool tx_conn(struct rn_quic_conn *c, const struct rn_quic_sink *sink, size_t *count) {
+  if (c->close_wanted && c->ng != NULL)
+    conn_settle(c);
+  for (unsigned burst = 0; burst < TX_BURST; burst++) {
+    enum written w = c->ng != NULL ? write_datagram(c, sink) : write_close_pkt(c, sink);
+    if (w == WROTE_PACKET || w == WROTE_LAST)
+      ++*count;
+    if (w == CONN_ENDED)
+      continue; /* its CONNECTION_CLOSE is next */
+    if (w == SINK_FULL)
+      return false;
+    if (w != WROTE_PACKET) {
+      rn_list_remove(&c->dirty_node);
+      rn_list_init(&c->dirty_node);
+      break;
+    }
+  }
+  if (c->ng != NULL) {
+    ngtcp2_conn_update_pkt_tx_time(c->ng, c->q->now_ns);
+    conn_settle(c);
+    conn_arm(c);
+  }
+  return true;
+}
+
+size_t rn_quic_tx(struct rn_quic *q, uint64_t now_ns, const struct rn_quic_sink *sink) {
+  q->now_ns = now_ns;
+  size_t count = stateless_flush(q, sink);
+  while (!rn_list_empty(&q->dirty)) {
+    struct rn_quic_conn *c = RN_LIST_ENTRY(q->dirty.next, struct rn_quic_conn, dirty_node);
+    if (!tx_conn(c, sink, &count))
+      break;
+    if (!rn_list_empty(&c->dirty_node)) { /* more to send: behind the others */
+      rn_list_remove(&c->dirty_node);
+      rn_list_push_back(&q->dirty, &c->dirty_node);
+    }
+  }
+  return count;
+}
+
+bool rn_quic_tx_pending(const struct rn_quic *q) {
+  return !rn_list_empty(&q->dirty) || q->reply_head != q->reply_tail;
+}
