@@ -1,0 +1,124 @@
+/* lib/rpc/request.c: from the bytes of a new stream to a request, and to its handler. Complete bytes decide, never FIN: a client holds its FIN
+ * back until it has the answer. */
+#include "rpc/classify.h"
+#include "rpc/server_priv.h"
+#include "util/err.h"
+#include "wire/rpc.h"
+
+static const char too_large[] = "Internal error: request is larger than the server allows";
+
+static void dispatch(struct rn_call *c, const struct rn_wire_request *r) {
+  struct rn_rpc_server *v = c->v;
+  c->id = r->id;
+  c->params = r->params;
+  c->params_bytes = r->params_bytes;
+  call_set_state(c, CALL_EV_REQUEST);
+  v->stats.requests++;
+  const struct rn_rpc_method *m =
+      rn_rpc_methods_find(v->methods, RN_HANDLER_UNARY, r->method, r->method_bytes);
+  if (m == NULL) {
+    reply_unknown_method(c, r->method, r->method_bytes);
+    return;
+  }
+  c->h = m->h;
+  if (m->lim.max_request_bytes != 0 && r->params_bytes > m->lim.max_request_bytes) {
+    reply_text(c, too_large, &v->stats.too_large);
+    return;
+  }
+  c->h->request(c, r->params, r->params_bytes);
+  if (c->state != CALL_RUNNING)
+    return;
+  if (!c->held) {
+    c->params = NULL;
+    body_free(c->body);
+    c->body = NULL;
+  }
+  call_start_deadline(c, m->lim.request_timeout_ns);
+}
+
+/* RN_OK: dispatched or refused; RN_ERR_SHORT with *need. */
+static int read_unary(struct rn_call *c, const uint8_t *buf, size_t len, size_t *need) {
+  struct rn_wire_request r;
+  size_t used;
+  int err = rn_wire_request_get(buf, len, c->v->cfg.max_request_bytes, &r, &used, need);
+  if (err == RN_OK) {
+    dispatch(c, &r);
+  } else if (err == RN_ERR_TOOBIG) {
+    c->id = rn_wire_u64(buf);
+    call_set_state(c, CALL_EV_REQUEST);
+    reply_text(c, too_large, &c->v->stats.too_large);
+  } else if (err != RN_ERR_SHORT) {
+    call_refuse(c, &c->v->stats.bad_requests);
+    err = RN_OK;
+  }
+  return err == RN_ERR_SHORT ? err : RN_OK;
+}
+
+static void hand_to_gossip(struct rn_call *c, const uint8_t *buf, size_t len) {
+  struct rn_rpc_server *v = c->v;
+  struct rn_quic_stream *s = c->s;
+  v->stats.gossip++;
+  call_done(c);
+  if (v->gossip != NULL)
+    v->gossip(v->gossip_ctx, s, buf, len);
+  else
+    rn_quic_stream_write(s, NULL, 0, true);
+}
+
+void request_feed(struct rn_call *c, const uint8_t *data, size_t len, bool fin) {
+  const uint8_t *buf = data;
+  size_t n = len, need = 0, name_bytes = 0;
+  if (c->body != NULL) {
+    if (body_append(c, data, len, c->need) != RN_OK) {
+      call_refuse(c, NULL);
+      return;
+    }
+    buf = c->body->bytes;
+    n = c->body->len;
+  }
+  /* Nothing is parsed again before all that it needs is there. */
+  if (n < c->need && !fin)
+    goto keep;
+  const struct rn_handler *h = NULL;
+  switch (rn_rpc_classify(c->v->methods, buf, n, &h, &name_bytes)) {
+  case RN_RPC_UNARY:
+    if (read_unary(c, buf, n, &need) == RN_OK)
+      return;
+    c->need = need;
+    break;
+  case RN_RPC_STREAM:
+    streaming_open(c, h);
+    if (c->state != CALL_STREAMING)
+      return;
+    if (c->body != NULL) { /* the name came in pieces: what follows it is new to the frame parser */
+      struct body *b = c->body;
+      c->body = NULL;
+      streaming_feed(c, b->bytes + 4 + name_bytes, b->len - 4 - name_bytes, fin);
+      body_free(b);
+    } else {
+      streaming_feed(c, buf + 4 + name_bytes, n - 4 - name_bytes, fin);
+    }
+    return;
+  case RN_RPC_STREAM_UNKNOWN:
+    reply_unknown_stream(c);
+    return;
+  case RN_RPC_SWIM:
+    hand_to_gossip(c, buf, n);
+    return;
+  case RN_RPC_BAD:
+    call_refuse(c, &c->v->stats.bad_requests);
+    return;
+  case RN_RPC_MORE:
+    break;
+  }
+keep:
+  if (fin) { /* no more can come */
+    call_refuse(c, &c->v->stats.bad_requests);
+    return;
+  }
+  if (c->body == NULL && body_append(c, data, len, need) != RN_OK) {
+    call_refuse(c, NULL);
+    return;
+  }
+  call_start_deadline(c, 0);
+}
