@@ -1,0 +1,79 @@
+/* dataplane/control.c: messages between an lcore and the control process. */
+#include "dataplane/lcore.h"
+#include "ring/msg.h"
+#include "sys/event.h"
+#include "util/err.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static int push(struct rn_lcore *lc, enum rn_msg_type type, const void *fixed, const void *tail,
+                size_t tail_bytes) {
+  int err = rn_msg_push(&lc->to_control, type, fixed, tail, tail_bytes);
+  if (err != RN_OK) {
+    lc->stats.lcore.ring_full++;
+    return err;
+  }
+  lc->stats.lcore.ring_tx++;
+  if (rn_ring_must_wake(&lc->to_control)) {
+    lc->stats.lcore.doorbells++;
+    rn_sys_event_ring(lc->control_bell_fd);
+  }
+  return RN_OK;
+}
+
+int rn_control_sign(struct rn_lcore *lc, const struct rn_quic_sign_req *req) {
+  const struct rn_msg_sign_req m = { .job = req->job,
+                                     .lcore_idx = (uint16_t)lc->idx,
+                                     .scheme = req->scheme };
+  return push(lc, RN_MSG_SIGN_REQ, &m, req->tbs, req->tbs_bytes);
+}
+
+void rn_control_ready(struct rn_lcore *lc) {
+  const struct rn_msg_ready m = { .pid = (uint32_t)getpid(),
+                                  .lcore_idx = (uint16_t)lc->idx,
+                                  .mtu = lc->port->info.mtu };
+  push(lc, RN_MSG_READY, &m, NULL, 0);
+}
+
+static void shutdown_lcore(struct rn_lcore *lc, const struct rn_msg_ctl_shutdown *m) {
+  rn_quic_close_all(lc->quic, lc->now_ns, m->app_code);
+  lc->closing = true;
+  lc->close_by_ns = lc->now_ns + m->within_ns;
+}
+
+static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
+  switch (m->type) {
+  case RN_MSG_SIGN_RSP:
+    rn_quic_sign_done(lc->quic, lc->now_ns, m->sign_rsp.job, m->sign_rsp.status, m->tail,
+                      m->tail_bytes);
+    break;
+  case RN_MSG_CTL_SHUTDOWN:
+    shutdown_lcore(lc, &m->ctl_shutdown);
+    break;
+  case RN_MSG_CTL_HELLO:
+    rn_control_ready(lc);
+    break;
+  default:
+    lc->stats.lcore.ring_corrupt++;
+    break;
+  }
+}
+
+uint32_t rn_control_drain(struct rn_lcore *lc) {
+  struct rn_msg m;
+  uint32_t n = 0;
+  for (; n < RN_LCORE_MESSAGES; n++) {
+    int err = rn_msg_pop(&lc->from_control, RN_MSG_TO_LCORE, &m);
+    if (err == RN_ERR_AGAIN)
+      break;
+    lc->stats.lcore.ring_rx++;
+    if (err == RN_OK)
+      handle(lc, &m);
+    else
+      lc->stats.lcore.ring_corrupt++;
+  }
+  if (n > 0)
+    rn_ring_release(&lc->from_control);
+  return n;
+}

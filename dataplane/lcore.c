@@ -1,0 +1,212 @@
+/* dataplane/lcore.c: the loop. */
+#include "dataplane/lcore.h"
+#include "sys/clock.h"
+#include "sys/event.h"
+
+#include <poll.h>
+#include <rte_cycles.h>
+#include <rte_pause.h>
+#include <sched.h>
+#include <string.h>
+
+#define HOUSEKEEPING_NS  UINT64_C(100000)
+#define TIDY_NS          UINT64_C(200000000)
+#define SPIN_NS          UINT64_C(20000)  /* without work before the core is offered to others */
+#define AWAKE_NS         UINT64_C(200000) /* and before the lcore sleeps: a busy one never does */
+#define SLEEP_MAX_NS     UINT64_C(100000000)
+#define SLEEP_MIN_NS     UINT64_C(20000) /* a wait shorter than this is not worth two system calls */
+#define DEFAULT_CLOSE_NS UINT64_C(1000000000)
+#define SHUTDOWN_CODE    0 /* NO_ERROR, as the reference's side does when it goes */
+
+static uint64_t clock_ns(struct rn_lcore *lc) { return rn_tsc_ns(&lc->tsc, rte_rdtsc()); }
+
+/* Both clocks, unless something came between the readings. */
+static void adjust_clock(struct rn_lcore *lc) {
+  uint64_t before = rte_rdtsc(), ns = rn_sys_now_ns(), after = rte_rdtsc();
+  if (after - before < rte_get_tsc_hz() / 500000) /* 2 us */
+    rn_tsc_adjust(&lc->tsc, before, ns);
+}
+
+/* ---- housekeeping ---- */
+
+static void publish(struct rn_lcore *lc) {
+  const struct rn_quic_stats *q = rn_quic_stats(lc->quic);
+  const struct rn_rpc_stats *r = rn_rpc_server_stats(lc->rpc);
+  static_assert(sizeof(*q) == sizeof(lc->stats.quic) && sizeof(*r) == sizeof(lc->stats.rpc),
+                "made from the same lists");
+  memcpy(&lc->stats.quic, q, sizeof(*q));
+  memcpy(&lc->stats.rpc, r, sizeof(*r));
+  rn_stats_publish(lc->page, &lc->stats, lc->now_ns);
+}
+
+/* System calls of the drivers, and changes of the kernel's addresses. */
+static void tidy(struct rn_lcore *lc) {
+  lc->tidied_ns = lc->now_ns;
+  adjust_clock(lc);
+  rn_link_tidy(lc->link, lc->now_ns);
+  if (lc->kernel.fd >= 0 && rn_kernel_changed(&lc->kernel))
+    rn_kernel_addrs(&lc->kernel, rn_link_if(lc->link));
+}
+
+static void housekeeping(struct rn_lcore *lc) {
+  if (lc->now_ns - lc->published_ns < HOUSEKEEPING_NS)
+    return;
+  lc->published_ns = lc->now_ns;
+  if (lc->now_ns - lc->tidied_ns >= TIDY_NS)
+    tidy(lc);
+  publish(lc);
+  if (!lc->closing && atomic_load_explicit(lc->stop, memory_order_relaxed)) {
+    rn_quic_close_all(lc->quic, lc->now_ns, SHUTDOWN_CODE);
+    lc->closing = true;
+    lc->close_by_ns = lc->now_ns + DEFAULT_CLOSE_NS;
+  }
+}
+
+/* ---- time ---- */
+
+static uint64_t next_expiry(const struct rn_lcore *lc) {
+  uint64_t a = rn_quic_next_expiry(lc->quic), b = rn_rpc_server_next_expiry(lc->rpc);
+  return a < b ? a : b;
+}
+
+static uint32_t fire_timers(struct rn_lcore *lc) {
+  uint64_t at = next_expiry(lc);
+  if (at > lc->now_ns)
+    return 0;
+  if (at + RN_NS_PER_MS < lc->now_ns)
+    lc->stats.lcore.late_timers++;
+  rn_quic_timers(lc->quic, lc->now_ns);
+  rn_rpc_server_timers(lc->rpc, lc->now_ns);
+  return 1;
+}
+
+/* ---- idling ---- */
+
+/* True when no ring holds anything and each would ring the bell from now on. */
+static bool rings_sleep(struct rn_lcore *lc) {
+  if (!rn_ring_sleep(&lc->from_control))
+    return false;
+  if (lc->steer == NULL || rn_steer_sleep(lc->steer))
+    return true;
+  rn_ring_awake(&lc->from_control);
+  return false;
+}
+
+static void rings_awake(struct rn_lcore *lc) {
+  rn_ring_awake(&lc->from_control);
+  if (lc->steer != NULL)
+    rn_steer_awake(lc->steer);
+}
+
+/* Sleeps until a frame, a message or a timer. The rings are asked last, so that a message between the last look and the sleep rings the bell. */
+static void sleep_lcore(struct rn_lcore *lc) {
+  uint64_t now = clock_ns(lc), at = next_expiry(lc);
+  uint64_t left = at <= now ? 0 : at - now;
+  if (left > SLEEP_MAX_NS)
+    left = SLEEP_MAX_NS;
+  if (left < SLEEP_MIN_NS || !rings_sleep(lc))
+    return;
+  publish(lc);
+  struct pollfd fds[2] = { { .fd = lc->bell_fd, .events = POLLIN },
+                           { .fd = rn_link_fd(lc->link), .events = POLLIN } };
+  const struct timespec ts = { .tv_sec = (time_t)(left / RN_NS_PER_S),
+                               .tv_nsec = (long)(left % RN_NS_PER_S) };
+  lc->stats.lcore.sleeps++;
+  ppoll(fds, 2, &ts, NULL);
+  rings_awake(lc);
+  if (fds[1].revents & POLLERR)
+    rn_link_clear_error(lc->link);
+  if (fds[0].revents != 0)
+    rn_sys_event_clear(lc->bell_fd);
+  uint64_t slept = clock_ns(lc) - now;
+  lc->stats.lcore.sleep_ns += slept;
+  lc->stats.lcore.idle_ns += slept;
+}
+
+/* More processes than cores would make a bare spin cost milliseconds of tail latency: spin, then yield, then sleep. A driver without a descriptor
+ * cannot wake anybody, so there the lcore only yields. */
+static void idle(struct rn_lcore *lc) {
+  uint64_t idle_ns = lc->now_ns - lc->busy_at_ns;
+  if (lc->view->topo.idle == RN_TOPO_IDLE_SPIN || idle_ns < SPIN_NS) {
+    rte_pause();
+    return;
+  }
+  if (idle_ns < AWAKE_NS || rn_link_fd(lc->link) < 0 || rn_link_waiting(lc->link) ||
+      rn_quic_tx_pending(lc->quic)) {
+    lc->stats.lcore.yields++;
+    sched_yield();
+    return;
+  }
+  sleep_lcore(lc);
+}
+
+/* ---- the loop ---- */
+
+static size_t receive(struct rn_lcore *lc) {
+  const struct rn_dgram *dgrams;
+  size_t frames, n = rn_link_rx(lc->link, lc->now_ns, &dgrams, &frames);
+  if (n > 0)
+    rn_quic_rx(lc->quic, lc->now_ns, dgrams, n);
+  rn_link_rx_done(lc->link);
+  return frames;
+}
+
+/* From other lcores: datagrams of our connections, and what they overheard. */
+static size_t receive_handed_over(struct rn_lcore *lc) {
+  struct rn_steer *s = lc->steer;
+  size_t n = s != NULL ? rn_steer_receive(s) : 0, count = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (s->kinds[i] == RN_NET_UDP) {
+      rn_link_learn(lc->link, &s->dgrams[i].path.remote, s->metas[i].src_mac);
+      s->dgrams[count++] = s->dgrams[i];
+    } else {
+      rn_link_overheard(lc->link, s->kinds[i], &s->dgrams[i], &s->metas[i]);
+    }
+  }
+  if (count > 0)
+    rn_quic_rx(lc->quic, lc->now_ns, s->dgrams, count);
+  lc->stats.lcore.handoff_rx += n;
+  return n;
+}
+
+/* True when there was work. */
+static bool turn(struct rn_lcore *lc) {
+  size_t work = receive(lc);
+  work += receive_handed_over(lc);
+  work += rn_control_drain(lc);
+  work += fire_timers(lc);
+  if (rn_quic_tx_pending(lc->quic))
+    work += rn_quic_tx(lc->quic, lc->now_ns, rn_link_sink(lc->link));
+  rn_link_flush(lc->link, lc->now_ns);
+  housekeeping(lc);
+  return work > 0;
+}
+
+static bool is_finished(const struct rn_lcore *lc) {
+  return lc->closing && ((!rn_quic_tx_pending(lc->quic) && !rn_link_waiting(lc->link)) ||
+                         lc->now_ns >= lc->close_by_ns);
+}
+
+void rn_lcore_run(struct rn_lcore *lc) {
+  rn_tsc_init(&lc->tsc, rte_get_tsc_hz(), rte_rdtsc(), rn_sys_now_ns());
+  lc->now_ns = lc->published_ns = lc->info.start_ns = clock_ns(lc);
+  if (rn_link_if(lc->link)->owned)
+    rn_link_announce(lc->link, lc->now_ns);
+  rn_control_ready(lc);
+  while (!is_finished(lc)) {
+    bool busy = turn(lc);
+    uint64_t now = clock_ns(lc), took = now - lc->now_ns;
+    lc->now_ns = now;
+    lc->stats.lcore.turns++;
+    if (busy) {
+      lc->stats.lcore.busy_turns++;
+      lc->stats.lcore.busy_ns += took;
+      lc->busy_at_ns = now;
+    } else {
+      lc->stats.lcore.idle_ns += took;
+      idle(lc);
+      lc->now_ns = clock_ns(lc);
+    }
+  }
+  publish(lc);
+}

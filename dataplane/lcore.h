@@ -1,0 +1,75 @@
+/* dataplane/lcore.h: one lcore: one thread, one queue pair, one QUIC endpoint, one RPC server. It shares nothing that changes with others.
+ *
+ *   lcore.c    the loop, its steps in order, and how it idles
+ *   control.c  messages from and to control over the rings
+ *   setup.c    memory and objects of an lcore, from the description of the node
+ *   steer.c    datagrams that arrived at the wrong lcore
+ *   tsc.c      its time
+ *
+ * Frames are the business of port/link.h. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/port/kernel.h"
+#include "dataplane/port/link.h"
+#include "dataplane/serve/builtin.h"
+#include "dataplane/steer.h"
+#include "dataplane/tsc.h"
+#include "quic/quic.h"
+#include "quic/tls.h"
+#include "rpc/server.h"
+#include "topo/topo.h"
+
+#define RN_LCORE_MESSAGES 64 /* from control, per turn */
+
+struct rn_lcore {
+  /* Read only after setup. */
+  const struct rn_topo_view *view;
+  uint32_t idx;
+  struct rn_port *port;
+  struct rn_quic *quic;
+  struct rn_rpc_server *rpc;
+  struct rn_quic_tls *tls;
+  struct rn_link *link;
+  struct rn_kernel kernel; /* shared mode: watches the interface's addresses; fd -1: none */
+  struct rn_stats_page *page;
+  int bell_fd;            /* control rings it */
+  int control_bell_fd;    /* we ring it */
+  struct rn_steer *steer; /* datagrams of other lcores; NULL: there are none */
+
+  struct rn_builtin_info info;
+  struct rn_ring_tx to_control;
+  struct rn_ring_rx from_control;
+
+  /* Written in every turn. */
+  struct rn_tsc tsc;
+  uint64_t now_ns;
+  uint64_t published_ns; /* when the statistics were last published */
+  uint64_t tidied_ns;    /* when the link was last tidied */
+  uint64_t busy_at_ns;   /* when there was work last */
+  bool closing;          /* connections are closed: end when all is sent */
+  uint64_t close_by_ns;
+  _Atomic bool *stop;          /* SIGTERM */
+  struct rn_lcore_stats stats; /* port and net are written in place, the rest in housekeeping */
+};
+
+/* setup.c: memory and objects of lcore idx. rings: what rn_steer_format made, NULL for a single lcore. Before privileges go. RN_OK, or an error
+ * with why. */
+int rn_lcore_setup(struct rn_lcore *lc, const struct rn_topo_view *view, uint32_t idx,
+                   struct rn_port *port, void *rings, _Atomic bool *stop, char *why,
+                   size_t why_bytes);
+
+/* Zeroed private memory, never DPDK's, which some drivers hand to their peer. Touched when used, in huge pages where the kernel has them.
+ * NULL: there is none. */
+void *rn_lcore_memory(size_t bytes);
+
+/* lcore.c: runs until CTL_SHUTDOWN or *stop, then closes every connection, flushes and returns. */
+void rn_lcore_run(struct rn_lcore *lc);
+
+/* control.c */
+int rn_control_sign(struct rn_lcore *lc, const struct rn_quic_sign_req *req);
+void rn_control_ready(struct rn_lcore *lc);
+/* Returns the number of messages handled. */
+uint32_t rn_control_drain(struct rn_lcore *lc);

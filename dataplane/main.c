@@ -1,0 +1,140 @@
+/* dataplane/main.c: rpcnet-dataplane. Started by rpcnetd with the descriptors that lib/topo/topo.h names. */
+#include "dataplane/lcore.h"
+#include "dataplane/port/eal.h"
+#include "dataplane/sandbox.h"
+#include "sys/log.h"
+#include "sys/memfd.h"
+#include "util/err.h"
+
+#include <argp.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#define EXIT_RUNTIME 1
+#define EXIT_CONFIG  2 /* a restart would not help */
+
+static _Atomic bool stop;
+
+static void on_sigterm(int sig) {
+  (void)sig;
+  atomic_store_explicit(&stop, true, memory_order_relaxed);
+}
+
+static int attach(struct rn_topo_view *view) {
+  size_t bytes;
+  void *map;
+  char why[256] = "";
+  if (rn_sys_memfd_check(RN_TOPO_FD_REGION, &bytes) != RN_OK ||
+      rn_sys_map(RN_TOPO_FD_REGION, bytes, &map) != RN_OK) {
+    rn_error("descriptor %d is no region: this program is started by rpcnetd", RN_TOPO_FD_REGION);
+    return RN_ERR_INVAL;
+  }
+  int err = rn_topo_attach(map, bytes, view, why, sizeof(why));
+  if (err != RN_OK)
+    rn_error("region: %s", why);
+  return err;
+}
+
+static int start_eal(const struct rn_topo *t, char *why, size_t why_bytes) {
+  struct rn_eal_config cfg = { .lcore_count = t->lcore_count,
+                               .memory_mb = t->memory_mb,
+                               .hugepages = t->hugepages != 0 };
+  for (uint32_t i = 0; i < t->lcore_count; i++)
+    cfg.cpus[i] = t->lcores[i].cpu;
+  return rn_eal_init(&cfg, why, why_bytes);
+}
+
+static int open_port(const struct rn_topo *t, struct rn_port **out, char *why, size_t why_bytes) {
+  const struct rn_port_config cfg = { .profile = &t->ports[0],
+                                      .queues = (uint16_t)t->lcore_count,
+                                      .rx_descs = (uint16_t)t->rx_descs,
+                                      .tx_descs = (uint16_t)t->tx_descs,
+                                      .mbufs = t->mbufs_per_lcore };
+  return rn_port_open(&cfg, out, why, why_bytes);
+}
+
+static int run(void *arg) {
+  rn_lcore_run(arg);
+  return RN_OK;
+}
+
+/* Memory and objects of all lcores. */
+static int set_up_all(const struct rn_topo_view *view, struct rn_port *port, struct rn_lcore **out,
+                      char *why, size_t why_bytes) {
+  uint32_t count = view->topo.lcore_count;
+  struct rn_lcore *lcores = rn_lcore_memory(count * sizeof(*lcores));
+  void *rings = count > 1 ? rn_lcore_memory(rn_steer_footprint(count)) : NULL;
+  if (lcores == NULL || (count > 1 && rings == NULL)) {
+    snprintf(why, why_bytes, "out of memory");
+    return RN_ERR_SYS;
+  }
+  if (count > 1)
+    rn_steer_format(rings, count);
+  for (uint32_t i = 0; i < count; i++) {
+    int err = rn_lcore_setup(&lcores[i], view, i, port, rings, &stop, why, why_bytes);
+    if (err != RN_OK)
+      return err;
+  }
+  *out = lcores;
+  return RN_OK;
+}
+
+static void say_what_is_served(const struct rn_topo *t, const struct rn_net_if *nif) {
+  char addr[RN_ADDR_TEXT_BYTES] = "no address";
+  if (nif->addr_count > 0) {
+    struct rn_addr first = nif->addrs[0].addr;
+    first.port = nif->udp_port;
+    rn_addr_text(&first, addr);
+  }
+  rn_info("serving UDP port %u on %s (%s), MTU %u, %u lcore(s)", t->ports[0].udp_port,
+          t->ports[0].interface, addr, nif->mtu, t->lcore_count);
+}
+
+static int run_all(const struct rn_topo_view *view, struct rn_port *port, char *why,
+                   size_t why_bytes) {
+  const struct rn_topo *t = &view->topo;
+  struct rn_lcore *lcores;
+  void *args[RN_TOPO_LCORES_MAX];
+  int err = set_up_all(view, port, &lcores, why, why_bytes);
+  if (err == RN_OK)
+    err = rn_sandbox_enter(t->uid, t->gid, t->sandbox != 0, why, why_bytes);
+  if (err != RN_OK)
+    return err;
+  say_what_is_served(t, rn_link_if(lcores[0].link));
+  for (uint32_t i = 0; i < t->lcore_count; i++)
+    args[i] = &lcores[i];
+  return rn_eal_run(run, args, t->lcore_count);
+}
+
+int main(int argc, char **argv) {
+  static const struct argp argp = {
+    NULL, NULL, NULL, "The poll-mode process of an rpcnet node. Started by rpcnetd, never by hand.",
+    NULL, NULL, NULL
+  };
+  argp_program_version = "rpcnet-dataplane " RN_VERSION;
+  argp_err_exit_status = EXIT_CONFIG;
+  argp_parse(&argp, argc, argv, 0, NULL, NULL);
+  rn_log_init("rpcnet-dataplane", RN_LOG_INFO);
+
+  struct rn_topo_view view;
+  char why[512] = "";
+  if (attach(&view) != RN_OK)
+    return EXIT_CONFIG;
+  rn_log_set_level((enum rn_log_level)view.topo.log_level);
+  const struct sigaction sa = { .sa_handler = on_sigterm };
+  sigaction(SIGTERM, &sa, NULL);
+  signal(SIGINT, SIG_IGN); /* the parent decides */
+
+  struct rn_port *port = NULL;
+  int err = start_eal(&view.topo, why, sizeof(why));
+  if (err == RN_OK)
+    err = open_port(&view.topo, &port, why, sizeof(why));
+  if (err == RN_OK)
+    err = run_all(&view, port, why, sizeof(why));
+  if (err != RN_OK) {
+    rn_error("%s", why);
+    return EXIT_RUNTIME;
+  }
+  rn_info("closed");
+  return 0;
+}

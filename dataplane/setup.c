@@ -1,0 +1,252 @@
+/* dataplane/setup.c: memory and objects of an lcore, from the description of the node. */
+#include "dataplane/lcore.h"
+#include "sys/clock.h"
+#include "sys/event.h"
+#include "util/err.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#define NEIGHBOURS 1024u
+#define METHODS    256u
+#define BODY_SLACK (1u << 20)
+
+/* ---- events of the endpoint: to the RPC server, which serves every accepted connection ---- */
+
+static struct rn_rpc_server *rpc_of(void *app) { return ((struct rn_lcore *)app)->rpc; }
+
+static void on_conn(void *app, struct rn_quic_conn *c) { (void)app, (void)c; }
+static void on_conn_closed(void *app, struct rn_quic_conn *c, const struct rn_quic_close *why) {
+  (void)app, (void)c, (void)why;
+}
+static int on_open(void *app, struct rn_quic_stream *s) {
+  return rn_rpc_server_stream_open(rpc_of(app), s);
+}
+static void on_data(void *app, struct rn_quic_stream *s, const uint8_t *data, size_t len,
+                    bool fin) {
+  rn_rpc_server_stream_data(rpc_of(app), s, data, len, fin);
+}
+static void on_reset(void *app, struct rn_quic_stream *s, uint64_t code) {
+  (void)code;
+  rn_rpc_server_stream_reset(rpc_of(app), s);
+}
+static void on_stop(void *app, struct rn_quic_stream *s) {
+  rn_rpc_server_stream_stop(rpc_of(app), s);
+}
+static void on_writable(void *app, struct rn_quic_stream *s) {
+  rn_rpc_server_stream_writable(rpc_of(app), s);
+}
+static void on_stream_closed(void *app, struct rn_quic_stream *s) {
+  rn_rpc_server_stream_closed(rpc_of(app), s);
+}
+
+static void hand_over(struct rn_lcore *lc, uint32_t to, enum rn_net_kind kind,
+                      const struct rn_dgram *d, const struct rn_net_meta *m) {
+  bool wake = false;
+  if (rn_steer_send(lc->steer, to, kind, d, m, &wake) != RN_OK) {
+    lc->stats.lcore.handoff_full++;
+    return;
+  }
+  lc->stats.lcore.handoff_tx++;
+  if (wake)
+    rn_sys_event_ring(RN_TOPO_FD_LCORE(to));
+}
+
+/* Its connection ID names another lcore. */
+static void on_foreign(void *app, uint32_t lcore_idx, const struct rn_dgram *d) {
+  struct rn_lcore *lc = app;
+  uint8_t mac[6];
+  const struct rn_net_meta m = { .src_mac = mac };
+  if (lc->steer != NULL && rn_link_mac(lc->link, &d->path.remote, mac))
+    hand_over(lc, lcore_idx, RN_NET_UDP, d, &m);
+  else
+    lc->stats.lcore.handoff_full++;
+}
+
+/* The link heard something that the other lcores may have asked for. */
+static void on_overhear(void *ctx, enum rn_net_kind kind, const struct rn_dgram *d,
+                        const struct rn_net_meta *m) {
+  struct rn_lcore *lc = ctx;
+  for (uint32_t i = 0; i < lc->view->topo.lcore_count; i++) {
+    if (i != lc->idx)
+      hand_over(lc, i, kind, d, m);
+  }
+}
+
+static int on_sign(void *app, const struct rn_quic_sign_req *req) {
+  return rn_control_sign(app, req);
+}
+
+static const struct rn_quic_events events = {
+  .conn_ready = on_conn,
+  .conn_closed = on_conn_closed,
+  .streams_available = on_conn,
+  .stream_open = on_open,
+  .stream_data = on_data,
+  .stream_reset = on_reset,
+  .stream_stop = on_stop,
+  .stream_writable = on_writable,
+  .stream_closed = on_stream_closed,
+  .sign = on_sign,
+  .foreign = on_foreign,
+};
+
+/* ---- parts ---- */
+
+static void fill_random(void *ctx, uint8_t *out, size_t n) {
+  (void)ctx;
+  while (n > 0) {
+    ssize_t got = getrandom(out, n, 0);
+    if (got > 0) {
+      out += got;
+      n -= (size_t)got;
+    }
+  }
+}
+
+void *rn_lcore_memory(size_t bytes) {
+  void *p =
+      mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED)
+    return NULL;
+  (void)madvise(p, bytes, MADV_HUGEPAGE); /* fewer TLB misses with many connections; a wish */
+  return p;
+}
+
+static int make_link(struct rn_lcore *lc, char *why, size_t why_bytes) {
+  const struct rn_topo_port *profile = &lc->view->topo.ports[0];
+  struct rn_link_config cfg = { .port = lc->port,
+                                .queue = (uint16_t)lc->idx,
+                                .neighbours = NEIGHBOURS,
+                                .port_stats = &lc->stats.port,
+                                .net_stats = &lc->stats.net };
+  if (lc->steer != NULL) {
+    cfg.overhear = on_overhear;
+    cfg.overhear_ctx = lc;
+  }
+  uint32_t flow_key;
+  fill_random(NULL, (uint8_t *)&cfg.seed, sizeof(cfg.seed));
+  fill_random(NULL, (uint8_t *)&flow_key, sizeof(flow_key));
+  lc->kernel.fd = -1;
+  bool shared = profile->mode == RN_TOPO_SHARED && lc->port->interface[0] != '\0';
+  if (shared && rn_kernel_open(lc->port->interface, &lc->kernel) != RN_OK) {
+    snprintf(why, why_bytes, "the addresses of interface %s cannot be read", lc->port->interface);
+    return RN_ERR_SYS;
+  }
+  int err = rn_kernel_if(lc->port, profile, shared ? &lc->kernel : NULL, flow_key, &cfg.nif);
+  if (err != RN_OK) {
+    snprintf(why, why_bytes, "the addresses of port %s: %s", profile->interface, rn_err_text(err));
+    return err;
+  }
+  void *mem = rn_lcore_memory(rn_link_footprint(NEIGHBOURS));
+  return mem != NULL ? rn_link_init(mem, &cfg, &lc->link) : RN_ERR_SYS;
+}
+
+static const char *or_null(const char *text) { return text[0] != '\0' ? text : NULL; }
+
+static int make_tls(struct rn_lcore *lc, char *why, size_t why_bytes) {
+  const struct rn_topo_tls *t = &lc->view->topo.tls;
+  static const uint8_t no_keys[sizeof(t->ticket_keys)];
+  struct rn_quic_tls_config cfg = {
+    .require_client_cert = t->require_client_cert != 0,
+    .cipher_suites = or_null(t->cipher_suites),
+    .groups = or_null(t->groups),
+    .alpn = or_null(t->alpn),
+    .session_tickets = t->session_tickets != 0,
+    .ticket_keys = memcmp(t->ticket_keys, no_keys, sizeof(no_keys)) != 0 ? t->ticket_keys : NULL,
+  };
+  cfg.cert_pem = rn_topo_cert(lc->view, &cfg.cert_pem_bytes);
+  cfg.ca_pem = rn_topo_ca(lc->view, &cfg.ca_pem_bytes);
+  int err = rn_quic_tls_new(&cfg, &lc->tls, why, why_bytes);
+  return err == RN_OK ? rn_tls_thread_init(lc->view->topo.quic_limits.sign_jobs) : err;
+}
+
+static int make_quic(struct rn_lcore *lc) {
+  const struct rn_topo *t = &lc->view->topo;
+  struct rn_quic_params p = { .limits = t->quic_limits,
+                              .config = t->quic,
+                              .cid = t->cid,
+                              .tls = lc->tls,
+                              .events = &events,
+                              .app = lc,
+                              .rand = fill_random };
+  p.cid.lcore_idx = (uint8_t)lc->idx;
+  uint32_t room = lc->port->info.mtu - RN_IP6_BYTES - RN_UDP_BYTES;
+  if (p.config.max_udp_payload > room)
+    p.config.max_udp_payload = room;
+  size_t bytes = rn_quic_footprint(&p.limits);
+  void *mem = bytes != 0 ? rn_lcore_memory(bytes) : NULL;
+  lc->stats.lcore.conns_max = p.limits.conns;
+  return mem != NULL ? rn_quic_init(mem, &p, &lc->quic) : RN_ERR_SYS;
+}
+
+static int make_rpc(struct rn_lcore *lc) {
+  const struct rn_topo_rpc *r = &lc->view->topo.rpc;
+  const struct rn_rpc_server_limits lim = { .calls = r->calls,
+                                            .body_bytes = r->buffer_bytes + BODY_SLACK,
+                                            .methods = METHODS };
+  const struct rn_rpc_server_config cfg = { .max_request_bytes = r->request_bytes_max,
+                                            .max_item_bytes = r->message_bytes_max,
+                                            .request_timeout_ns = r->request_timeout_ns };
+  uint8_t hash_key[16];
+  fill_random(NULL, hash_key, sizeof(hash_key));
+  size_t bytes = rn_rpc_server_footprint(&lim);
+  void *mem = bytes != 0 ? rn_lcore_memory(bytes) : NULL;
+  int err = mem != NULL ? rn_rpc_server_init(mem, &lim, &cfg, hash_key, &lc->rpc) : RN_ERR_SYS;
+  if (err != RN_OK)
+    return err;
+  lc->info = (struct rn_builtin_info){
+    .version = RN_VERSION, .healthy = true, .ready = true, .cluster_size = 1
+  };
+  err = rn_builtin_add(lc->rpc, &lc->info);
+  const struct rn_topo *t = &lc->view->topo;
+  for (uint32_t i = 0; err == RN_OK && i < t->method_count; i++) {
+    /* A name that nobody serves (yet) is no error: the configuration may be ahead of its plugins. */
+    rn_rpc_server_limit(lc->rpc, t->methods[i].name, t->methods[i].request_timeout_ns,
+                        t->methods[i].request_bytes_max);
+  }
+  return err;
+}
+
+static int make_steer(struct rn_lcore *lc, void *rings) {
+  if (rings == NULL)
+    return RN_OK;
+  uint8_t *mem = rn_lcore_memory(sizeof(struct rn_steer) + RN_STEER_BURST * RN_STEER_SLOT_BYTES);
+  if (mem == NULL)
+    return RN_ERR_SYS;
+  lc->steer = (struct rn_steer *)mem;
+  rn_steer_attach(lc->steer, rings, lc->view->topo.lcore_count, lc->idx,
+                  mem + sizeof(struct rn_steer));
+  return RN_OK;
+}
+
+int rn_lcore_setup(struct rn_lcore *lc, const struct rn_topo_view *view, uint32_t idx,
+                   struct rn_port *port, void *rings, _Atomic bool *stop, char *why,
+                   size_t why_bytes) {
+  memset(lc, 0, sizeof(*lc));
+  lc->view = view;
+  lc->idx = idx;
+  lc->port = port;
+  lc->stop = stop;
+  lc->bell_fd = RN_TOPO_FD_LCORE(idx);
+  lc->control_bell_fd = RN_TOPO_FD_CONTROL;
+  lc->page = rn_topo_stats(view, idx);
+  snprintf(why, why_bytes, "out of memory");
+  int err = rn_topo_lcore_rings(view, idx, &lc->to_control, &lc->from_control);
+  if (err != RN_OK) {
+    snprintf(why, why_bytes, "the rings to control are damaged");
+    return err;
+  }
+  err = make_steer(lc, rings);
+  if (err == RN_OK)
+    err = make_link(lc, why, why_bytes);
+  if (err == RN_OK)
+    err = make_tls(lc, why, why_bytes);
+  if (err == RN_OK && (err = make_quic(lc)) != RN_OK)
+    snprintf(why, why_bytes, "QUIC endpoint: %s", rn_err_text(err));
+  if (err == RN_OK && (err = make_rpc(lc)) != RN_OK)
+    snprintf(why, why_bytes, "RPC server: %s", rn_err_text(err));
+  return err;
+}
