@@ -1,0 +1,17 @@
+/* control/admin.h: the unix socket that rpcnetctl talks to. On the event loop.
+ *
+ * A client sends one line, {"request": "status"} or {"request": "stats"}, gets one line, {"ok": true, "result": ...} or {"ok": false, "error": "..."}, and
+ * the connection ends. */
+#pragma once
+#include <uv.h>
+
+#include "control/node.h"
+
+#define RN_ADMIN_LINE_MAX    4096u
+#define RN_ADMIN_CLIENTS_MAX 16u
+#define RN_ADMIN_TIMEOUT_MS  5000u
+
+struct rn_admin;
+
+/* Serves the listening socket fd (taken over). RN_OK or RN_ERR_SYS. n outlives it. */
+int rn_admin_new(uv_loop_t *loop, int fd, struct rn_node *n, struct rn_admin **out);

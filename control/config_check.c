@@ -1,0 +1,243 @@
+/* control/config_check.c: what the keys of a configuration say against each other.
+ *
+ * A clash between two keys is reported where the first of them was given, or else the second; not at all when one of them is wrong by
+ * itself, because its default says nothing. */
+#include <string.h>
+
+#include "control/config_load.h"
+#include "control/config_value.h"
+
+#define BUFFER_BYTES_MIN 2304u /* what a packet buffer of ordinary size takes at least */
+#define UNIX_PATH_MAX    107u  /* bytes of a unix socket's path */
+
+#define HALF_OPEN_AUTO     1024u
+#define SIGNING_QUEUE_AUTO 256u
+
+/* ---- reporting ---- */
+
+static const char *key_path(enum rn_config_key_id id, char out[64]) {
+  const struct rn_config_key *k = &rn_config_keys[id];
+  snprintf(out, 64, "%s.%s", rn_config_sections[k->section].name, k->name);
+  return out;
+}
+
+static bool good(const struct rn_config_load *l, enum rn_config_key_id id) {
+  return l->given[id].seen != RN_CONFIG_BAD;
+}
+
+static bool given(const struct rn_config_load *l, enum rn_config_key_id id) {
+  return l->given[id].seen == RN_CONFIG_GIVEN;
+}
+
+static struct rn_config_place place_of(const struct rn_config_load *l, enum rn_config_key_id a,
+                                       enum rn_config_key_id b) {
+  if (given(l, a))
+    return l->given[a].at;
+  return given(l, b) ? l->given[b].at : l->section_at[rn_config_keys[a].section];
+}
+
+static void clash(struct rn_config_load *l, bool wrong, enum rn_config_key_id a,
+                  enum rn_config_key_id b, const char *text) {
+  char path[64];
+  if (wrong && good(l, a) && good(l, b))
+    rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, place_of(l, a, b), key_path(a, path), "%s",
+                     text);
+}
+
+static uint64_t number(const struct rn_config_load *l, enum rn_config_key_id id) {
+  const struct rn_config_key *k = &rn_config_keys[id];
+  uint64_t n = 0;
+  memcpy(&n, (const uint8_t *)&l->cfg + rn_config_sections[k->section].offset + k->offset,
+         k->bytes);
+  return n;
+}
+
+static const char *number_text(const struct rn_config_load *l, enum rn_config_key_id id,
+                               char out[RN_CONFIG_VALUE_BYTES]) {
+  uint64_t n = number(l, id);
+  return rn_config_value_text(&rn_config_keys[id], &n, out);
+}
+
+/* a <= b, or a < b where they must differ. */
+static void at_most(struct rn_config_load *l, enum rn_config_key_id a, enum rn_config_key_id b,
+                    bool below) {
+  char path[64], other[64], a_text[RN_CONFIG_VALUE_BYTES], b_text[RN_CONFIG_VALUE_BYTES];
+  uint64_t x = number(l, a), y = number(l, b);
+  if (!good(l, a) || !good(l, b) || (below ? x < y : x <= y))
+    return;
+  rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, place_of(l, a, b), key_path(a, path),
+                   "found %s%s; allowed: %s %s, which is %s%s", number_text(l, a, a_text),
+                   given(l, a) ? "" : " by default", below ? "less than" : "at most",
+                   key_path(b, other), number_text(l, b, b_text), given(l, b) ? "" : " by default");
+}
+
+/* ---- lists ---- */
+
+/* No two elements of a list are the same in their first bytes. */
+static void unique(struct rn_config_load *l, enum rn_config_key_id id, size_t bytes) {
+  const struct rn_config_key *k = &rn_config_keys[id];
+  const uint8_t *base = (const uint8_t *)&l->cfg + rn_config_sections[k->section].offset;
+  const uint8_t *first = base + k->offset;
+  char path[64];
+  uint32_t count;
+  memcpy(&count, base + k->count_offset, sizeof(count));
+  for (uint32_t i = 1; i < count && good(l, id); i++)
+    for (uint32_t j = 0; j < i; j++)
+      if (memcmp(first + (size_t)i * k->bytes, first + (size_t)j * k->bytes, bytes) == 0) {
+        rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, l->given[id].at, key_path(id, path),
+                         "[%u] and [%u] are the same", j, i);
+        break;
+      }
+}
+
+/* ---- sections ---- */
+
+static void check_node(struct rn_config_load *l) {
+  const struct rn_config_node *n = &l->cfg.node;
+  clash(l, n->control_uid != 0 && n->control_uid == n->dataplane_uid, RN_CONFIG_node_dataplane_uid,
+        RN_CONFIG_node_control_uid,
+        "the same as node.control_uid: the data plane could then read the private key's process");
+  clash(l, (n->control_uid == 0) != (n->control_gid == 0), RN_CONFIG_node_control_gid,
+        RN_CONFIG_node_control_uid, "keep goes for node.control_uid and node.control_gid together");
+  clash(l, (n->dataplane_uid == 0) != (n->dataplane_gid == 0), RN_CONFIG_node_dataplane_gid,
+        RN_CONFIG_node_dataplane_uid,
+        "keep goes for node.dataplane_uid and node.dataplane_gid together");
+  clash(l, n->run_dir[0] != '/', RN_CONFIG_node_run_dir, RN_CONFIG_node_run_dir,
+        "has to begin with /");
+  const char *socket = l->cfg.admin.socket;
+  size_t before = socket[0] == '/' ? 0 : strlen(n->run_dir) + 1;
+  clash(l, socket[0] == 0, RN_CONFIG_admin_socket, RN_CONFIG_admin_socket, "empty");
+  clash(
+      l, before + strlen(socket) > UNIX_PATH_MAX, RN_CONFIG_admin_socket, RN_CONFIG_node_run_dir,
+      "with node.run_dir before it, longer than the 107 bytes that a unix socket's path may have");
+}
+
+static bool on_link(const struct rn_addr *a, const struct rn_config_prefix *p) {
+  if (a->family != p->addr.family)
+    return false;
+  for (uint32_t bit = 0; bit < p->prefix_bits; bit++) {
+    uint8_t mask = (uint8_t)(0x80 >> bit % 8);
+    if ((a->ip[bit / 8] & mask) != (p->addr.ip[bit / 8] & mask))
+      return false;
+  }
+  return true;
+}
+
+static void check_gateway(struct rn_config_load *l, const struct rn_addr *gateway,
+                          enum rn_config_key_id id) {
+  const struct rn_config_port *p = &l->cfg.port;
+  bool ours = false, reachable = gateway->family == 6 && gateway->ip[0] == 0xfe; /* link-local */
+  if (gateway->family == 0)
+    return;
+  for (uint32_t i = 0; i < p->addresses_count; i++) {
+    ours |= rn_addr_eq(gateway, &p->addresses[i].addr);
+    reachable |= on_link(gateway, &p->addresses[i]);
+  }
+  enum rn_config_key_id addresses = RN_CONFIG_port_addresses;
+  clash(l, p->mode == RN_TOPO_SHARED, id, RN_CONFIG_port_mode,
+        "has no meaning in shared mode, in which the kernel chooses the route");
+  clash(l, p->mode == RN_TOPO_OWNED && ours, id, addresses, "one of port.addresses itself");
+  clash(l, p->mode == RN_TOPO_OWNED && !reachable, id, addresses,
+        "on no link of port.addresses: it could never be reached");
+}
+
+static void check_port(struct rn_config_load *l) {
+  const struct rn_config_port *p = &l->cfg.port;
+  clash(l, p->driver == RN_TOPO_AF_PACKET && p->interface[0] == 0, RN_CONFIG_port_interface,
+        RN_CONFIG_port_driver, "required by port.driver af_packet and not given");
+  clash(l, p->driver == RN_TOPO_NULL && p->interface[0] != 0, RN_CONFIG_port_interface,
+        RN_CONFIG_port_driver, "port.driver null has no interface");
+  clash(l, p->driver == RN_TOPO_NULL && p->mode == RN_TOPO_SHARED, RN_CONFIG_port_mode,
+        RN_CONFIG_port_driver, "port.driver null has no kernel to share with; allowed: owned");
+  clash(l, p->driver == RN_TOPO_NULL && p->bpf == RN_CONFIG_BPF_REQUIRED, RN_CONFIG_port_bpf,
+        RN_CONFIG_port_driver,
+        "port.driver null has no interface to attach to; allowed: auto, off");
+  clash(l, p->mode == RN_TOPO_OWNED && p->addresses_count == 0, RN_CONFIG_port_addresses,
+        RN_CONFIG_port_mode, "required by port.mode owned: at least one address");
+  clash(l, p->mode == RN_TOPO_SHARED && p->addresses_count > 0, RN_CONFIG_port_addresses,
+        RN_CONFIG_port_mode,
+        "port.mode shared takes the interface's own; allowed: none, or owned mode");
+  unique(l, RN_CONFIG_port_addresses, sizeof(struct rn_addr));
+  check_gateway(l, &p->gateway4, RN_CONFIG_port_gateway4);
+  check_gateway(l, &p->gateway6, RN_CONFIG_port_gateway6);
+  clash(l, (p->rx_descriptors & (p->rx_descriptors - 1)) != 0, RN_CONFIG_port_rx_descriptors,
+        RN_CONFIG_port_rx_descriptors, "not a power of two");
+  clash(l, (p->tx_descriptors & (p->tx_descriptors - 1)) != 0, RN_CONFIG_port_tx_descriptors,
+        RN_CONFIG_port_tx_descriptors, "not a power of two");
+}
+
+static void check_lcores(struct rn_config_load *l) {
+  struct rn_config_lcores *c = &l->cfg.lcores;
+  clash(l, c->count != 0 && c->cores_count != 0 && c->count != c->cores_count,
+        RN_CONFIG_lcores_count, RN_CONFIG_lcores_cores,
+        "another number than lcores.cores lists; allowed: as many, or auto");
+  unique(l, RN_CONFIG_lcores_cores, sizeof(uint32_t));
+  if (c->count == 0)
+    c->count = c->cores_count > 0 ? c->cores_count : 1;
+  const struct rn_config_memory *m = &l->cfg.memory;
+  clash(l, l->cfg.port.rx_descriptors + l->cfg.port.tx_descriptors > m->packet_buffers,
+        RN_CONFIG_memory_packet_buffers, RN_CONFIG_port_rx_descriptors,
+        "fewer than port.rx_descriptors and port.tx_descriptors together");
+  clash(l, (uint64_t)c->count * m->packet_buffers * BUFFER_BYTES_MIN > m->packet_memory,
+        RN_CONFIG_memory_packet_memory, RN_CONFIG_memory_packet_buffers,
+        "too small for memory.packet_buffers of 2304 bytes for each lcore");
+}
+
+static void check_tls(struct rn_config_load *l) {
+  const struct rn_config_tls *t = &l->cfg.tls;
+  bool named = t->key[0] != 0;
+  clash(l, named && strcmp(t->cert, t->key) == 0, RN_CONFIG_tls_key, RN_CONFIG_tls_cert,
+        "the same file as tls.cert, which the data plane reads: the key needs a file of its own");
+  clash(l, named && strcmp(t->ca, t->key) == 0, RN_CONFIG_tls_key, RN_CONFIG_tls_ca,
+        "the same file as tls.ca, which the data plane reads: the key needs a file of its own");
+  clash(l, t->require_client_cert && t->ca[0] == 0, RN_CONFIG_tls_require_client_cert,
+        RN_CONFIG_tls_ca, "needs tls.ca, which says whose certificates count");
+  unique(l, RN_CONFIG_tls_cipher_suites, sizeof(t->cipher_suites[0]));
+  unique(l, RN_CONFIG_tls_groups, sizeof(t->groups[0]));
+}
+
+static void check_methods(struct rn_config_load *l) {
+  const struct rn_config_rpc *r = &l->cfg.rpc;
+  for (uint32_t i = 0; i < r->methods_count && good(l, RN_CONFIG_rpc_methods); i++) {
+    const struct rn_config_method *m = &r->methods[i];
+    char path[64];
+    snprintf(path, sizeof(path), "rpc.methods[%u]", i);
+    for (uint32_t j = 0; j < i; j++)
+      if (strcmp(m->name, r->methods[j].name) == 0)
+        rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, l->item_at[i], path,
+                         "the method of rpc.methods[%u] again", j);
+    if (m->max_request_bytes > l->cfg.limits.request_buffer &&
+        good(l, RN_CONFIG_limits_request_buffer))
+      rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, l->item_at[i], path,
+                       "max_request_bytes is more than limits.request_buffer");
+  }
+}
+
+static uint32_t lesser(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+static void check_limits(struct rn_config_load *l) {
+  struct rn_config_limits *m = &l->cfg.limits;
+  if (m->half_open == 0)
+    m->half_open = lesser(HALF_OPEN_AUTO, m->connections);
+  if (m->signing_queue == 0)
+    m->signing_queue = lesser(SIGNING_QUEUE_AUTO, m->half_open);
+  if (m->calls == 0)
+    m->calls = m->streams;
+  at_most(l, RN_CONFIG_limits_half_open, RN_CONFIG_limits_connections, false);
+  at_most(l, RN_CONFIG_limits_signing_queue, RN_CONFIG_limits_half_open, false);
+  at_most(l, RN_CONFIG_quic_max_concurrent_streams, RN_CONFIG_limits_streams, false);
+  at_most(l, RN_CONFIG_quic_stream_window, RN_CONFIG_quic_connection_window, false);
+  at_most(l, RN_CONFIG_rpc_max_request_bytes, RN_CONFIG_limits_request_buffer, false);
+  at_most(l, RN_CONFIG_rpc_max_item_bytes, RN_CONFIG_limits_request_buffer, false);
+  if (l->cfg.quic.max_idle_timeout_ns != 0)
+    at_most(l, RN_CONFIG_quic_keep_alive_interval, RN_CONFIG_quic_max_idle_timeout, true);
+}
+
+void rn_config_check(struct rn_config_load *l) {
+  check_node(l);
+  check_port(l);
+  check_lcores(l);
+  check_tls(l);
+  check_limits(l);
+  check_methods(l);
+}

@@ -1,0 +1,84 @@
+/* control/node.h: rpcnet-control's side of the data plane: its region, its rings, its life. One thread: the event loop.
+ *
+ *   NONE --START--> STARTING --every lcore READY--> SERVING
+ *     ^                |                               |
+ *     +-----ENDED------+---------------ENDED-----------+      then START again, with the next epoch */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/config.h"
+#include "control/keys.h"
+#include "control/parent_msg.h"
+#include "control/signer.h"
+#include "control/stats.h"
+#include "ring/msg.h"
+#include "sys/log.h"
+#include "topo/topo.h"
+
+enum rn_node_state { RN_NODE_NONE, RN_NODE_STARTING, RN_NODE_SERVING, RN_NODE_STATE_COUNT };
+
+struct rn_node_lcore {
+  struct rn_ring_rx from;
+  struct rn_ring_tx to;
+  int bell_fd;
+  bool ready;
+  uint16_t mtu;                /* bytes, from READY */
+  struct rn_lcore_stats stats; /* the last that could be read */
+  uint64_t stats_ns;
+  uint64_t sampled_busy_ns; /* at the last sample */
+  uint64_t sampled_idle_ns;
+  double busy_share; /* between the last two samples, 0..1 */
+  struct rn_log_limit log_limit;
+};
+
+struct rn_node {
+  const struct rn_config *cfg;
+  const struct rn_keys *keys;
+  const char *ca_pem;
+  size_t ca_bytes;
+  uint8_t secret[256]; /* wiped by fini */
+  size_t secret_bytes;
+  uint8_t epoch_base;
+  bool privileged;
+  bool bpf_attached;
+  int channel;
+
+  enum rn_node_state state;
+  struct rn_topo topo; /* what we ask for: the region's copy is never trusted again */
+  struct rn_topo_view view;
+  int region_fd; /* -1: none */
+  int bell_fd;
+  struct rn_node_lcore lcores[RN_TOPO_LCORES_MAX];
+  uint32_t starts;     /* data planes so far, as rpcnetd counts them */
+  uint32_t generation; /* changes with each region: a signature made for another one is dropped */
+  uint32_t pid;
+  uint64_t started_ns;
+  bool stopping;
+  struct rn_signer signer;
+  struct rn_control_stats stats;
+};
+
+/* After cfg, keys, ca, secret, epoch_base, privileged, bpf_attached, channel, and signer.loop are set. hello and its descriptors (taken over) say whether a
+ * data plane runs: it is attached when it serves what we would start, else ended. RN_OK; RN_ERR_CONFIG or RN_ERR_SYS with
+ * why. */
+int rn_node_init(struct rn_node *n, const struct rn_parent_msg *hello, const int *fds,
+                 size_t fd_count, char *why, size_t why_bytes);
+void rn_node_fini(struct rn_node *n);
+
+/* Asks rpcnetd to start a data plane with a new region. RN_OK; RN_ERR_CONFIG or RN_ERR_SYS, logged. */
+int rn_node_start(struct rn_node *n);
+
+/* Reads every lcore's ring until all are empty and our sleep is announced. When the doorbell rings. */
+void rn_node_drain(struct rn_node *n);
+
+/* A message of rpcnetd. RN_OK; another error: this control cannot go on. */
+int rn_node_on_parent(struct rn_node *n, const struct rn_parent_msg *m);
+
+/* Sends one message to an lcore; lost and counted when its ring is full. */
+void rn_node_send(struct rn_node *n, uint32_t lcore_idx, enum rn_msg_type type, const void *fixed,
+                  const void *tail, size_t tail_bytes);
+
+/* Reads the statistics pages; with share, computes how busy each lcore was since the last time with share. */
+void rn_node_sample(struct rn_node *n, bool share);

@@ -1,0 +1,139 @@
+/* control/parent_req.c: the fixed list of what control may ask. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "control/parent.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include "sys/memfd.h"
+#include "sys/process.h"
+#include "util/err.h"
+
+static struct rn_parent_msg reply_to(const struct rn_parent_msg *m, int status) {
+  return (struct rn_parent_msg){ .type = RN_PARENT_REPLY, .arg = m->type, .status = status };
+}
+
+static const char *path_of(const struct rn_parent *p, uint32_t file) {
+  switch (file) {
+  case RN_PARENT_FILE_CERT:
+    return p->cfg.tls.cert;
+  case RN_PARENT_FILE_KEY:
+    return p->cfg.tls.key;
+  case RN_PARENT_FILE_CA:
+    return p->cfg.tls.ca;
+  case RN_PARENT_FILE_SECRET:
+    return p->cfg.node.secret_file;
+  default:
+    return "";
+  }
+}
+
+static void do_open(struct rn_parent *p, const struct rn_parent_msg *m) {
+  struct rn_parent_msg r = reply_to(m, RN_OK);
+  int fd = -1;
+  if (m->arg == RN_PARENT_FILE_CONFIG) {
+    if (lseek(p->config_fd, 0, SEEK_SET) == 0)
+      fd = fcntl(p->config_fd, F_DUPFD_CLOEXEC, 3);
+  } else {
+    const char *path = path_of(p, m->arg);
+    if (path[0] == '\0') {
+      r.status = RN_ERR_REFUSED;
+      snprintf(r.text, sizeof(r.text), "the configuration names no file number %u", m->arg);
+      rn_warn("refused to open file number %u for rpcnet-control: the configuration names none",
+              m->arg);
+      rn_parent_send(p, &r, NULL, 0);
+      return;
+    }
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  }
+  if (fd < 0) {
+    r.status = RN_ERR_SYS;
+    snprintf(r.text, sizeof(r.text), "%s", strerror(errno));
+  }
+  rn_parent_send(p, &r, &fd, fd >= 0 ? 1 : 0);
+  if (fd >= 0)
+    close(fd);
+}
+
+static void do_attach(struct rn_parent *p, const struct rn_parent_msg *m) {
+  struct rn_parent_msg r = reply_to(m, RN_ERR_REFUSED);
+  if (m->arg == 0) {
+    r.status = rn_port_attach(&p->port, &p->cfg.port, r.text, sizeof(r.text));
+    r.attached = p->port.bpf_attached;
+    if (r.status == RN_OK)
+      snprintf(r.text, sizeof(r.text), "%s", p->port.note);
+  } else {
+    rn_warn("refused to attach to port %u: there is none", m->arg);
+  }
+  rn_parent_send(p, &r, NULL, 0);
+}
+
+/* Takes over fds on success. */
+static int do_start(struct rn_parent *p, const struct rn_parent_msg *m, const int *fds,
+                    size_t fd_count) {
+  size_t bytes;
+  if (m->arg < 1 || m->arg > RN_TOPO_LCORES_MAX || fd_count != 2 + m->arg)
+    return RN_ERR_INVAL;
+  if (rn_child_running(&p->dataplane) || p->start_wanted || p->stopping)
+    return RN_ERR_STATE;
+  if (rn_sys_memfd_check(fds[0], &bytes) != RN_OK || bytes > RN_TOPO_REGION_MAX)
+    return RN_ERR_INVAL;
+  rn_parent_drop_fds(p);
+  memcpy(p->dp_fds, fds, fd_count * sizeof(int));
+  p->dp_fd_count = (uint32_t)fd_count;
+  p->start_wanted = true; /* the loop starts it when its pause is over, and replies */
+  return RN_OK;
+}
+
+static void do_stop(struct rn_parent *p, const struct rn_parent_msg *m) {
+  struct rn_parent_msg r = reply_to(m, RN_ERR_STATE);
+  if (rn_child_running(&p->dataplane)) {
+    rn_info("ending %s: rpcnet-control asks for another start", p->dataplane.name);
+    (void)rn_sys_pidfd_kill(p->dataplane.pidfd, SIGTERM);
+    p->dp_kill_at_ns = rn_sys_now_ns() + RN_PARENT_KILL_NS;
+    r.status = RN_OK;
+  }
+  rn_parent_send(p, &r, NULL, 0);
+}
+
+static void do_ready(struct rn_parent *p) {
+  if (!p->ready_once) {
+    rn_info("node %s is ready", p->cfg.node.name);
+    rn_sys_notify("READY=1\nSTATUS=serving");
+  }
+  p->ready_once = true;
+}
+
+void rn_parent_request(struct rn_parent *p, const struct rn_parent_msg *m, const int *fds,
+                       size_t fd_count) {
+  bool wants_fds = m->type == RN_PARENT_START;
+  int err = RN_OK;
+  if (fd_count > 0 && !wants_fds) {
+    err = RN_ERR_REFUSED;
+  } else if (m->type == RN_PARENT_OPEN) {
+    do_open(p, m);
+  } else if (m->type == RN_PARENT_ATTACH) {
+    do_attach(p, m);
+  } else if (m->type == RN_PARENT_START) {
+    err = do_start(p, m, fds, fd_count);
+  } else if (m->type == RN_PARENT_STOP) {
+    do_stop(p, m);
+  } else if (m->type == RN_PARENT_READY) {
+    do_ready(p);
+  } else {
+    err = RN_ERR_REFUSED;
+  }
+  if (err == RN_OK)
+    return;
+  rn_warn("refused request %s (%u) of rpcnet-control with %zu descriptors: %s",
+          rn_parent_type_name(m->type), m->type, fd_count, rn_err_text(err));
+  for (size_t i = 0; i < fd_count; i++)
+    close(fds[i]);
+  struct rn_parent_msg r = reply_to(m, err);
+  snprintf(r.text, sizeof(r.text), "%s", rn_err_text(err));
+  rn_parent_send(p, &r, NULL, 0);
+}

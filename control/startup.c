@@ -1,0 +1,200 @@
+/* control/startup.c */
+#include "control/startup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "sys/channel.h"
+#include "sys/clock.h"
+#include "sys/log.h"
+#include "util/err.h"
+
+#define ANSWER_MS 10000 /* rpcnetd does nothing that takes long */
+
+static int wait_message(int channel, struct rn_parent_msg *m, int *fds, size_t *fd_count) {
+  struct pollfd p = { .fd = channel, .events = POLLIN };
+  size_t len;
+  int n;
+  do {
+    n = poll(&p, 1, ANSWER_MS);
+  } while (n < 0 && errno == EINTR);
+  if (n != 1 || rn_sys_recv(channel, m, sizeof(*m), &len, fds, fd_count) != RN_OK ||
+      len != sizeof(*m))
+    return RN_ERR_SYS;
+  m->text[sizeof(m->text) - 1] = '\0';
+  return RN_OK;
+}
+
+int rn_startup_hello(int channel, struct rn_parent_msg *out, int *fds, size_t *fd_count) {
+  if (wait_message(channel, out, fds, fd_count) != RN_OK || out->type != RN_PARENT_HELLO) {
+    rn_error("rpcnetd does not say hello: rpcnet-control is started by rpcnetd, not by hand");
+    return RN_ERR_SYS;
+  }
+  return RN_OK;
+}
+
+/* One request and its reply. *fd is -1 unless the reply brought a descriptor. */
+static int ask(int channel, enum rn_parent_type type, uint32_t arg, struct rn_parent_msg *reply,
+               int *fd) {
+  const struct rn_parent_msg m = { .type = type, .arg = arg };
+  size_t fd_count = 1;
+  *fd = -1;
+  if (rn_sys_send(channel, &m, sizeof(m), NULL, 0) != RN_OK ||
+      wait_message(channel, reply, fd, &fd_count) != RN_OK || reply->type != RN_PARENT_REPLY ||
+      reply->arg != type) {
+    snprintf(reply->text, sizeof(reply->text), "rpcnetd does not answer");
+    return RN_ERR_SYS;
+  }
+  return reply->status;
+}
+
+/* An open file; logs what keeps it from being opened. */
+static int open_file(const struct rn_startup_source *src, enum rn_parent_file file, const char *key,
+                     const char *path, int *out) {
+  struct rn_parent_msg reply;
+  int fd = -1;
+  if (src->channel < 0) {
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+      snprintf(reply.text, sizeof(reply.text), "%s", strerror(errno));
+  } else if (ask(src->channel, RN_PARENT_OPEN, file, &reply, &fd) == RN_OK && fd < 0) {
+    snprintf(reply.text, sizeof(reply.text), "rpcnetd sent no descriptor");
+  }
+  if (fd < 0) {
+    rn_error("%s%s%s: %s", key, key[0] != '\0' ? " " : "", path, reply.text);
+    return RN_ERR_CONFIG;
+  }
+  *out = fd;
+  return RN_OK;
+}
+
+static int load_config(const struct rn_startup_source *src, struct rn_startup *s) {
+  struct rn_config_errors *errs = rn_config_errors_new();
+  int fd, err = errs != NULL ? RN_OK : RN_ERR_SYS;
+  if (err == RN_OK && src->channel < 0) {
+    err = rn_config_load_file(src->config_path, &s->cfg, errs);
+  } else if (err == RN_OK) {
+    err = open_file(src, RN_PARENT_FILE_CONFIG, "", src->config_path, &fd);
+    if (err == RN_OK) {
+      err = rn_config_load_fd(fd, src->config_path, &s->cfg, errs);
+      close(fd);
+    }
+  }
+  if (errs != NULL && rn_config_errors_count(errs) > 0)
+    rn_config_errors_print(errs, stderr);
+  rn_config_errors_free(errs);
+  return err;
+}
+
+/* A certificate outside of its time is worth a word, not a refusal: the clock may be what is wrong. */
+static void check_validity(const struct rn_keys *k, const char *name) {
+  int64_t now_s = (int64_t)(rn_sys_wall_ns() / RN_NS_PER_S);
+  if (now_s > rn_keys_not_after(k))
+    rn_warn("tls.cert %s: expired; clients that check it will not connect", name);
+  else if (now_s < rn_keys_not_before(k))
+    rn_warn("tls.cert %s: not valid yet; clients that check it will not connect", name);
+  else if (now_s + 7 * 86400 > rn_keys_not_after(k))
+    rn_warn("tls.cert %s: expires in %" PRId64 " hours", name,
+            (rn_keys_not_after(k) - now_s) / 3600);
+}
+
+static int load_keys(const struct rn_startup_source *src, struct rn_startup *s) {
+  char why[512];
+  int cert_fd = -1, key_fd = -1;
+  /* Both files are tried, so that both mistakes are reported. */
+  int err = open_file(src, RN_PARENT_FILE_CERT, "tls.cert", s->cfg.tls.cert, &cert_fd);
+  int key_err = open_file(src, RN_PARENT_FILE_KEY, "tls.key", s->cfg.tls.key, &key_fd);
+  if (err == RN_OK)
+    err = key_err;
+  if (err == RN_OK) {
+    err =
+        rn_keys_load(cert_fd, s->cfg.tls.cert, key_fd, s->cfg.tls.key, &s->keys, why, sizeof(why));
+    if (err != RN_OK)
+      rn_error("%s", why);
+    else
+      check_validity(s->keys, s->cfg.tls.cert);
+  }
+  if (cert_fd >= 0)
+    close(cert_fd);
+  if (key_fd >= 0)
+    close(key_fd);
+  return err;
+}
+
+static int load_ca(const struct rn_startup_source *src, struct rn_startup *s) {
+  char why[512];
+  int fd;
+  if (s->cfg.tls.ca[0] == '\0')
+    return RN_OK;
+  int err = open_file(src, RN_PARENT_FILE_CA, "tls.ca", s->cfg.tls.ca, &fd);
+  if (err != RN_OK)
+    return err;
+  err = rn_keys_read_ca(fd, s->cfg.tls.ca, &s->ca_pem, &s->ca_bytes, why, sizeof(why));
+  if (err != RN_OK)
+    rn_error("%s", why);
+  close(fd);
+  return err;
+}
+
+static int load_secret(const struct rn_startup_source *src, struct rn_startup *s) {
+  char why[512];
+  int fd;
+  if (s->cfg.node.secret_file[0] == '\0')
+    return RN_OK;
+  int err = open_file(src, RN_PARENT_FILE_SECRET, "node.secret_file", s->cfg.node.secret_file, &fd);
+  if (err != RN_OK)
+    return err;
+  err = rn_keys_read_secret(fd, s->cfg.node.secret_file, s->secret, sizeof(s->secret),
+                            &s->secret_bytes, why, sizeof(why));
+  if (err != RN_OK)
+    rn_error("%s", why);
+  close(fd);
+  return err;
+}
+
+int rn_startup_load(const struct rn_startup_source *src, struct rn_startup *out) {
+  int err = load_config(src, out);
+  if (err != RN_OK)
+    return err;
+  rn_log_set_level(out->cfg.node.log_level);
+  /* All of them, for the same reason. */
+  int (*const loads[])(const struct rn_startup_source *,
+                       struct rn_startup *) = { load_keys, load_ca, load_secret };
+  for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
+    int one = loads[i](src, out);
+    if (err == RN_OK)
+      err = one;
+  }
+  return err;
+}
+
+int rn_startup_attach(const struct rn_startup_source *src, struct rn_startup *s) {
+  struct rn_parent_msg reply;
+  int fd;
+  int err = ask(src->channel, RN_PARENT_ATTACH, 0, &reply, &fd);
+  if (fd >= 0)
+    close(fd);
+  if (err != RN_OK) {
+    rn_error("port: %s", reply.text);
+    return RN_ERR_CONFIG;
+  }
+  s->bpf_attached = reply.attached != 0;
+  if (reply.text[0] != '\0')
+    rn_warn("port: %s", reply.text);
+  return RN_OK;
+}
+
+void rn_startup_free(struct rn_startup *s) {
+  rn_keys_free(s->keys);
+  free(s->ca_pem);
+  OPENSSL_cleanse(s->secret, sizeof(s->secret));
+}

@@ -1,0 +1,37 @@
+/* control/startup.h: what rpcnet-control gets before its loop runs: configuration, certificate, key, secret. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/config.h"
+#include "control/keys.h"
+#include "control/parent_msg.h"
+
+struct rn_startup {
+  struct rn_config cfg;
+  struct rn_keys *keys;
+  char *ca_pem; /* NULL: clients are not asked for a certificate */
+  size_t ca_bytes;
+  uint8_t secret[256];
+  size_t secret_bytes; /* 0: none is configured */
+  bool bpf_attached;
+};
+
+/* Where files come from: rpcnetd over the channel, or, for --check, the file system. */
+struct rn_startup_source {
+  int channel;             /* -1: the file system */
+  const char *config_path; /* also the configuration's name in errors */
+};
+
+/* Blocks until it has everything. Logs each error. RN_OK, RN_ERR_CONFIG or RN_ERR_SYS. */
+int rn_startup_load(const struct rn_startup_source *src, struct rn_startup *out);
+
+/* Asks rpcnetd to attach to the port. The same errors. */
+int rn_startup_attach(const struct rn_startup_source *src, struct rn_startup *s);
+
+/* Waits for rpcnetd's first message. *fd_count: room in, received out. RN_OK or RN_ERR_SYS. */
+int rn_startup_hello(int channel, struct rn_parent_msg *out, int *fds, size_t *fd_count);
+
+/* Frees what load made, and wipes the secret. The keys too. */
+void rn_startup_free(struct rn_startup *s);
