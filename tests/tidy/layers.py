@@ -40,7 +40,7 @@ SANS_IO = {
     "lib/topo": PLAIN,
     "cluster": PLAIN,
 }
-# Third parties, by the prefix of their headers: rooms that may see them.
+# Third parties, by the prefix of their headers: folders that may see them.
 THIRD = {
     "openssl/": {"lib/quic", "control", "tests", "bench", "client", "tools"},
     "ngtcp2/": {"lib/quic", "tests", "bench"},
@@ -122,7 +122,7 @@ def check_third_parties(tree):
                 continue
             owners = next((rooms for prefix, rooms in THIRD.items() if name.startswith(prefix)), None)
             if owners is not None:
-                if room not in owners:
+                if not any(path.startswith(owner + "/") for owner in owners):
                     yield path, line_of(text, m.start()), f"<{name}> has no place in {room}"
             elif m.group(1) == "<" and room in SANS_IO and name not in SANS_IO[room]:
                 yield path, line_of(text, m.start()), f"<{name}> has no place in {room}, which is sans-IO"
