@@ -189,7 +189,9 @@ static int make_rpc(struct rn_lcore *lc) {
                                             .methods = METHODS };
   const struct rn_rpc_server_config cfg = { .max_request_bytes = r->request_bytes_max,
                                             .max_item_bytes = r->message_bytes_max,
-                                            .request_timeout_ns = r->request_timeout_ns };
+                                            .request_timeout_ns = r->request_timeout_ns,
+                                            .max_response_bytes = r->response_bytes_max,
+                                            .stream_item_timeout_ns = r->stream_item_timeout_ns };
   uint8_t hash_key[16];
   fill_random(NULL, hash_key, sizeof(hash_key));
   size_t bytes = rn_rpc_server_footprint(&lim);

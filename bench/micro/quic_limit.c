@@ -69,7 +69,6 @@ static void client_data(void *app, struct rn_quic_stream *s, const uint8_t *data
   (void)data;
   rn_quic_stream_consume(s, len);
   if (fin) {
-    rn_quic_stream_write(s, NULL, 0, true);
     b->calls++;
     b->in_flight--;
   }
@@ -134,7 +133,7 @@ static void client_turn(struct bench *b) {
     struct rn_quic_stream *s;
     if (rn_quic_stream_open(b->conn, &s) != RN_OK)
       break;
-    if (rn_quic_stream_write(s, payload, sizeof(payload), false) != RN_OK)
+    if (rn_quic_stream_write(s, payload, sizeof(payload), true) != RN_OK)
       abort();
     b->in_flight++;
   }

@@ -1,7 +1,7 @@
 /* lib/rpc/client.c
  *
- * The request goes out without FIN; FIN follows when the answer has been read, as the reference does it. An answer that comes in one piece is
- * read where it lies, otherwise it is gathered. */
+ * A unary request carries FIN, so that the call costs one STREAM frame each way; a streaming one sends it when the answer has ended. An answer
+ * that comes in one piece is read where it lies, otherwise it is gathered. */
 #include "rpc/client.h"
 #include "util/buddy.h"
 #include "util/err.h"
@@ -145,7 +145,7 @@ static int start(struct rn_rpc_client *v, struct rn_quic_conn *conn,
     return err;
   }
   rn_quic_stream_set_user(c->s, &answered);
-  err = rn_quic_stream_writev(c->s, parts, part_count, false);
+  err = rn_quic_stream_writev(c->s, parts, part_count, !c->streaming);
   if (err != RN_OK) {
     rn_quic_stream_reset(c->s, 0);
     rn_quic_stream_stop(c->s, 0);
@@ -234,7 +234,6 @@ static int gather(struct rn_rpc_client_call *c, const uint8_t *data, size_t len)
 }
 
 static void finish_response(struct rn_rpc_client_call *c, const struct rn_wire_response *w) {
-  rn_quic_stream_write(c->s, NULL, 0, true);
   struct rn_rpc_result r = { .id = c->id };
   if (w->id != c->id) {
     fail(c, RN_ERR_PROTO, "Connection error: Stream closed unexpectedly");

@@ -96,8 +96,20 @@ static void reply_copied_to_body(struct rn_call *c, const void *data, size_t len
   reply_from_body(c, b, b->bytes, RN_WIRE_RESULT_HEAD_BYTES + len + 1);
 }
 
+/* True: the peer got an error instead of a result of len bytes. */
+static bool response_too_large(struct rn_call *c, size_t len) {
+  size_t most = c->v->cfg.max_response_bytes;
+  if (most == 0 || len <= most)
+    return false;
+  reply_text(c, "Internal error: response is larger than the server allows",
+             &c->v->stats.errors_response);
+  return true;
+}
+
 void rn_call_reply(struct rn_call *c, const void *data, size_t len) {
   RN_ASSERT(c->state == CALL_RUNNING);
+  if (response_too_large(c, len))
+    return;
   if (len > COPY_MAX) {
     reply_copied_to_body(c, data, len);
     return;
@@ -116,6 +128,8 @@ void rn_call_reply(struct rn_call *c, const void *data, size_t len) {
 
 void rn_call_reply_params(struct rn_call *c) {
   RN_ASSERT(c->state == CALL_RUNNING);
+  if (response_too_large(c, c->params_bytes))
+    return;
   struct body *b = c->body;
   uint8_t *params = b != NULL ? b->bytes + (c->params - b->bytes) : NULL;
   /* Before the params there are at least the request's head, which is longer than the answer's, unless rn_call_hold copied them alone. */

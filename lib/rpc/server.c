@@ -186,6 +186,11 @@ static void on_deadline(struct rn_call *c) {
     call_refuse(c, &c->v->stats.read_timeouts);
     return;
   }
+  if (c->state == CALL_STREAMING) {
+    c->v->stats.item_timeouts++;
+    call_cancel(c);
+    return;
+  }
   if (c->h->cancel != NULL)
     c->h->cancel(c);
   reply_text(c, "Request timeout", &c->v->stats.errors_timeout);

@@ -23,6 +23,9 @@ struct rn_rpc_server_config {
   size_t max_item_bytes;    /* one streaming item, 1..1 GiB */
   uint64_t
       request_timeout_ns; /* from the first byte to the last, and from the last byte to the answer; 0: none */
+  size_t max_response_bytes; /* a unary call's result; 0: no limit */
+  uint64_t
+      stream_item_timeout_ns; /* how long a streaming peer may be silent before its end; 0: none */
 };
 
 /* SWIM messages come on the same port (docs/protocol.md, "Gossip"). NULL: answered as a node without a cluster does, with FIN. */

@@ -8,12 +8,19 @@
 
 #include <string.h>
 
+/* A call that stalls because its peer reads too slowly waits for the peer too, and has the same time. */
+static void await_item(struct rn_call *c) {
+  if (c->v->cfg.stream_item_timeout_ns != 0 && c->state == CALL_STREAMING && !c->peer_ended)
+    rn_wheel_set(c->v->deadlines, &c->deadline, c->v->now_ns + c->v->cfg.stream_item_timeout_ns);
+}
+
 void streaming_open(struct rn_call *c, const struct rn_handler *h) {
   c->h = h;
   c->need = 0;
   rn_wheel_cancel(c->v->deadlines, &c->deadline);
   call_set_state(c, CALL_EV_STREAM);
   c->v->stats.streams++;
+  await_item(c);
   if (h->open != NULL)
     h->open(c);
 }
@@ -22,6 +29,7 @@ static void peer_end(struct rn_call *c) {
   if (c->peer_ended)
     return;
   c->peer_ended = true;
+  rn_wheel_cancel(c->v->deadlines, &c->deadline);
   if (c->h->end != NULL)
     c->h->end(c);
 }
@@ -79,6 +87,7 @@ static void deliver_kept(struct rn_call *c) {
 }
 
 void streaming_feed(struct rn_call *c, const uint8_t *data, size_t len, bool fin) {
+  await_item(c);
   size_t used = 0, need = 0;
   if (c->body == NULL) {
     used = deliver(c, data, len, &need);

@@ -555,6 +555,56 @@ static void an_unfinished_request_times_out(void **state) {
   assert_int_equal(rn_rpc_server_stats(w->rpc_server)->read_timeouts, 1);
 }
 
+static void a_result_above_the_limit_is_an_error(void **state) {
+  (void)state;
+  const struct rn_rpc_server_config cfg = { .max_request_bytes = 16u << 20,
+                                            .max_item_bytes = 8u << 20,
+                                            .max_response_bytes = 2000 };
+  assert_int_equal(rn_rpc_server_configure(w->rpc_server, &cfg), RN_OK);
+  uint8_t *p = calloc(1, 50000);
+  static const char text[] =
+      "Stream error: Internal error: response is larger than the server allows";
+  expect_result("echo", p, 2000, p, 2000);
+  expect_error("echo", p, 2001, text);
+  expect_error("echo", p, 50000, text);
+  expect_result("reverse", p, 2000, p, 2000);
+  expect_error("reverse", p, 2001, text);
+  assert_int_equal(rn_rpc_server_stats(w->rpc_server)->errors_response, 3);
+  free(p);
+}
+
+static void a_silent_stream_ends(void **state) {
+  (void)state;
+  const struct rn_rpc_server_config cfg = { .max_request_bytes = 16u << 20,
+                                            .max_item_bytes = 8u << 20,
+                                            .stream_item_timeout_ns = 500 * MS };
+  assert_int_equal(rn_rpc_server_configure(w->rpc_server, &cfg), RN_OK);
+  struct outcome o = { 0 };
+  struct rn_rpc_client_call *c = stream("echo_stream", &o);
+  for (int i = 0; i < 3; i++) { /* each item starts the time anew */
+    run_ms(400);
+    assert_int_equal(rn_rpc_client_send(c, "x", 1), RN_OK);
+  }
+  run_ms(490);
+  assert_int_equal(o.done, 0);
+  run_ms(30);
+  assert_int_equal(o.done, 1);
+  assert_int_equal(o.err, RN_ERR_CLOSED);
+  assert_int_equal(o.items, 3);
+  clear(&o);
+
+  /* Who has sent its end marker may be silent. */
+  uint64_t ended = rn_rpc_server_stats(w->rpc_server)->item_timeouts;
+  assert_int_equal(ended, 1);
+  c = stream("tick_stream", &o);
+  rn_rpc_client_send_end(c);
+  run_ms(600);
+  assert_int_equal(o.items, 20);
+  assert_int_equal(o.err, RN_OK);
+  assert_int_equal(rn_rpc_server_stats(w->rpc_server)->item_timeouts, ended);
+  clear(&o);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -574,6 +624,8 @@ int main(void) {
     T(split_at_any_byte),
     T(garbage_and_oversize_are_refused_and_counted),
     T(an_unfinished_request_times_out),
+    T(a_result_above_the_limit_is_an_error),
+    T(a_silent_stream_ends),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
