@@ -13,7 +13,9 @@
 
 #define NS_PER_S        UINT64_C(1000000000)
 #define NS_PER_MS       UINT64_C(1000000)
-#define SPIN_NS         UINT64_C(20000) /* a wait shorter than this is spun away */
+#define SLEEP_MIN_NS    UINT64_C(20000) /* a wait shorter than this is not worth a system call */
+#define SPIN_NS         UINT64_C(50000)
+#define RX_MORE         16u   /* fewer datagrams at once: the queue is empty now */
 #define STREAM_SLACK    1024u /* streams whose call is over and whose last packet is on its way */
 #define MAX_UDP_PAYLOAD 1452u
 
@@ -27,6 +29,8 @@ struct rn_client {
   size_t quic_bytes, rpc_bytes;
   struct rn_client_events ev;
   void *user;
+  uint64_t spin_ns;
+  uint64_t busy_at_ns; /* when there was something to do last */
 };
 
 uint64_t rn_client_now(void) {
@@ -116,6 +120,7 @@ void rn_client_defaults(struct rn_client_config *cfg) {
     .cc = RN_QUIC_CC_CUBIC,
     .max_body_bytes = 64u << 20,
     .max_udp_payload = MAX_UDP_PAYLOAD,
+    .spin_ns = SPIN_NS,
   };
 }
 
@@ -189,6 +194,7 @@ int rn_client_new(const struct rn_client_config *cfg, const struct rn_client_eve
   if (ev != NULL)
     c->ev = *ev;
   c->user = user;
+  c->spin_ns = cfg->spin_ns;
   c->io = cfg->io != NULL ? cfg->io : &rn_client_io_udp;
   c->io_ctx = cfg->io != NULL ? cfg->io_ctx : NULL;
   const struct rn_quic_tls_config tls = { .ca_pem = cfg->ca_pem,
@@ -258,9 +264,9 @@ static bool receive(struct rn_client *c, uint64_t now_ns) {
     if (n > 0)
       rn_quic_rx(c->quic, now_ns, d, n);
     c->io->rx_done(c->io_ctx);
-    if (n == 0)
+    any |= n > 0;
+    if (n < RX_MORE)
       break;
-    any = true;
   }
   return any;
 }
@@ -275,7 +281,7 @@ static void wait_for_input(struct rn_client *c, uint64_t wait_ns) {
   uint64_t left = at <= now_ns ? 0 : at - now_ns;
   if (left > wait_ns)
     left = wait_ns;
-  if (left < SPIN_NS)
+  if (left < SLEEP_MIN_NS)
     return;
   c->io->wait(c->io_ctx, left);
 }
@@ -290,7 +296,9 @@ bool rn_client_step(struct rn_client *c, uint64_t wait_ns) {
   if (rn_quic_tx(c->quic, now_ns, c->io->sink(c->io_ctx)) > 0)
     busy = true;
   c->io->flush(c->io_ctx, now_ns);
-  if (!busy && wait_ns > 0)
+  if (busy)
+    c->busy_at_ns = now_ns;
+  else if (wait_ns > 0 && now_ns - c->busy_at_ns >= c->spin_ns)
     wait_for_input(c, wait_ns);
   return busy;
 }

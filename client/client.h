@@ -30,6 +30,9 @@ struct rn_client_config {
   enum rn_quic_cc cc;
   uint64_t max_body_bytes;  /* of a request or an answer */
   uint32_t max_udp_payload; /* largest datagram to send, 1200..65,527 */
+  /* How long a step returns at once after there was something to do, before it sleeps. Who sleeps has to be woken, which costs the sender of
+   * a local peer more than the datagram does. 0 for a program that shares its core. */
+  uint64_t spin_ns;
   /* Where datagrams go instead of a UDP socket of the client's own; NULL: such a socket. The client closes it. */
   const struct rn_client_io *io;
   void *io_ctx;
@@ -48,7 +51,7 @@ void rn_client_free(struct rn_client *c);
 int rn_client_connect(struct rn_client *c, const struct rn_addr *to, const char *server_name,
                       struct rn_quic_conn **out);
 
-/* One turn: receive, fire timers, send; sleeps at most wait_ns when there was nothing to do. Returns whether there was. */
+/* One turn: receive, fire timers, send; sleeps at most wait_ns when there was nothing to do for spin_ns. Returns whether there was. */
 bool rn_client_step(struct rn_client *c, uint64_t wait_ns);
 
 /* The socket gets a new port, as if a NAT had lost it; connections migrate. RN_OK, or RN_ERR_SYS (also where the io has no other port). */

@@ -27,6 +27,7 @@ struct bench_options {
   double duration_s, warmup_s;
   double rate_per_s; /* open loop: calls offered, over all connections; 0: closed loop */
   uint64_t timeout_ns;
+  uint64_t spin_ns;
   bool stream; /* one streaming call per connection, items instead of calls */
   bool json, quiet;
 };

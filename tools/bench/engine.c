@@ -346,6 +346,7 @@ int bench_run(const struct bench_options *o, struct bench_result *r, char *why, 
   cfg.local.family = o->target.family;
   cfg.conns = o->connections;
   cfg.calls = o->connections * (o->outstanding + 16);
+  cfg.spin_ns = o->spin_ns;
   int err = RN_ERR_NOENT;
   if (o->ca_file != NULL && (ca = read_file(o->ca_file, &cfg.ca_pem_bytes)) == NULL) {
     snprintf(why, why_bytes, "%s cannot be read", o->ca_file);

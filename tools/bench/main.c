@@ -12,7 +12,7 @@
 
 const char *argp_program_version = "rpcnet-bench " RN_VERSION;
 
-enum { OPT_CA = 256, OPT_NAME, OPT_WARMUP, OPT_TIMEOUT, OPT_JSON, OPT_STREAM, OPT_PORT };
+enum { OPT_CA = 256, OPT_NAME, OPT_WARMUP, OPT_TIMEOUT, OPT_JSON, OPT_STREAM, OPT_PORT, OPT_SPIN };
 
 static const struct argp_option options[] = {
   { "connections", 'c', "N", 0, "connections (default 1)", 0 },
@@ -26,6 +26,8 @@ static const struct argp_option options[] = {
     "open loop: calls offered per second; latency counts from the intended time", 0 },
   { "stream", OPT_STREAM, NULL, 0, "one streaming call per connection; items are counted", 0 },
   { "timeout", OPT_TIMEOUT, "SECONDS", 0, "of a call, or between two items (default 30)", 0 },
+  { "spin", OPT_SPIN, "US", 0,
+    "ask for answers that long without sleep, after the last one came (default 50)", 0 },
   { "ca", OPT_CA, "FILE", 0, "verify the server with this PEM certificate (default: not verified)",
     0 },
   { "server-name", OPT_NAME, "NAME", 0, "name the certificate must carry (default localhost)", 0 },
@@ -105,6 +107,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case OPT_TIMEOUT:
     o->timeout_ns = (uint64_t)(number(state, "--timeout", arg, 0.001, 3600) * 1e9);
     break;
+  case OPT_SPIN:
+    o->spin_ns = (uint64_t)(number(state, "--spin", arg, 0, 1e6) * 1e3);
+    break;
   case OPT_CA:
     o->ca_file = arg;
     break;
@@ -151,7 +156,8 @@ int main(int argc, char **argv) {
                              .payload_bytes = 32,
                              .duration_s = 10,
                              .warmup_s = 1,
-                             .timeout_ns = UINT64_C(30000000000) };
+                             .timeout_ns = UINT64_C(30000000000),
+                             .spin_ns = 50000 };
   char why[512] = "";
   argp_err_exit_status = EXIT_USAGE;
   argp_parse(&argp, argc, argv, 0, NULL, &o);
