@@ -296,7 +296,13 @@ static void cancel_stream(struct rn_rpc_server *v, struct rn_quic_stream *s) {
     call_free(c);
 }
 
+/* A stream that is given up before its first byte has no call to end: our half ends here, else the stream stays. */
 void rn_rpc_server_stream_reset(struct rn_rpc_server *v, struct rn_quic_stream *s) {
+  if (rn_quic_stream_user(s) == NULL) {
+    rn_quic_stream_set_user(s, &answered);
+    rn_quic_stream_reset(s, 0);
+    return;
+  }
   cancel_stream(v, s);
 }
 void rn_rpc_server_stream_stop(struct rn_rpc_server *v, struct rn_quic_stream *s) {

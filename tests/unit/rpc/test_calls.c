@@ -605,6 +605,18 @@ static void a_silent_stream_ends(void **state) {
   clear(&o);
 }
 
+/* RFC 9000 section 3: each half ends by itself, so ours has to end too. */
+static void a_stream_given_up_before_its_first_byte_is_closed(void **state) {
+  (void)state;
+  struct rn_quic_stream *s;
+  assert_int_equal(rn_quic_stream_open(w->client.conn, &s), RN_OK);
+  rn_quic_stream_reset(s, 0);
+  run_ms(200);
+  assert_int_equal(rn_quic_stats(w->server.q)->streams_opened, 1);
+  assert_int_equal(rn_quic_stats(w->server.q)->streams, 0);
+  assert_int_equal(rn_quic_stats(w->client.q)->streams, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -626,6 +638,7 @@ int main(void) {
     T(an_unfinished_request_times_out),
     T(a_result_above_the_limit_is_an_error),
     T(a_silent_stream_ends),
+    T(a_stream_given_up_before_its_first_byte_is_closed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
