@@ -52,8 +52,8 @@ int rn_call_hold(struct rn_call *c, const uint8_t **params);
 void rn_call_reply(struct rn_call *c, const void *data, size_t len);
 /* Unary: answers with the request's own params, without a copy where they were gathered in a buffer. */
 void rn_call_reply_params(struct rn_call *c);
-/* Unary: the error text as the peer shall see it, UTF-8, at most 1,000 bytes (cut there). Streaming: one error item (the text does not travel) and
- * the end. The call is over. */
+/* Unary: the error text as the peer shall see it, UTF-8; above 1,000 bytes it is cut behind the last character that fits. Streaming: one
+ * error item (the text does not travel) and the end. The call is over. */
 void rn_call_error(struct rn_call *c, const char *text, size_t len);
 
 /* Streaming: one item, len > 0 (an empty item would be the end marker). RN_OK; RN_ERR_AGAIN: the peer reads too slowly, nothing was taken,

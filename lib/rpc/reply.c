@@ -46,6 +46,16 @@ static void give_up(struct rn_call *c) {
   call_done(c);
 }
 
+/* How much of a text goes out: at most ERROR_TEXT_MAX, and whole characters, else the peer cannot decode the answer. */
+static size_t text_bytes(const char *text, size_t len) {
+  if (len <= ERROR_TEXT_MAX)
+    return len;
+  size_t n = ERROR_TEXT_MAX;
+  while (n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80)
+    n--;
+  return n;
+}
+
 static void write_error(struct rn_call *c, const char *text, size_t len, const char *more,
                         size_t more_len) {
   uint8_t head[RN_WIRE_ERROR_HEAD_BYTES];
@@ -66,7 +76,7 @@ void reply_text(struct rn_call *c, const char *text, uint64_t *counter) {
 void reply_unknown_method(struct rn_call *c, const char *method, size_t len) {
   static const char text[] = "Unknown method: ";
   c->v->stats.errors_unknown++;
-  write_error(c, text, sizeof(text) - 1, method, len < ERROR_TEXT_MAX ? len : ERROR_TEXT_MAX);
+  write_error(c, text, sizeof(text) - 1, method, text_bytes(method, len));
 }
 
 static void overloaded(struct rn_call *c) {
@@ -210,5 +220,5 @@ void rn_call_error(struct rn_call *c, const char *text, size_t len) {
     return;
   }
   RN_ASSERT(c->state == CALL_RUNNING);
-  write_error(c, text, len < ERROR_TEXT_MAX ? len : ERROR_TEXT_MAX, NULL, 0);
+  write_error(c, text, text_bytes(text, len), NULL, 0);
 }

@@ -617,6 +617,22 @@ static void a_stream_given_up_before_its_first_byte_is_closed(void **state) {
   assert_int_equal(rn_quic_stats(w->client.q)->streams, 0);
 }
 
+/* Cut at 1,000 bytes and yet UTF-8: the answer can be decoded. */
+static void a_long_error_text_ends_with_a_whole_character(void **state) {
+  (void)state;
+  struct outcome o = { 0 };
+  char method[1012];
+  memset(method, 'm', sizeof(method) - 1);
+  memcpy(method + 999, "\xc3\xb6", 2);
+  method[1011] = '\0';
+  call(method, NULL, 0, &o);
+  run_ms(100);
+  assert_int_equal(o.done, 1);
+  assert_int_equal(o.err, RN_ERR_REFUSED);
+  assert_memory_equal(o.text, "Stream error: Unknown method: mmm", 33);
+  clear(&o);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -639,6 +655,7 @@ int main(void) {
     T(a_result_above_the_limit_is_an_error),
     T(a_silent_stream_ends),
     T(a_stream_given_up_before_its_first_byte_is_closed),
+    T(a_long_error_text_ends_with_a_whole_character),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
