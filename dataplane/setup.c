@@ -192,11 +192,9 @@ static int make_rpc(struct rn_lcore *lc) {
                                             .request_timeout_ns = r->request_timeout_ns,
                                             .max_response_bytes = r->response_bytes_max,
                                             .stream_item_timeout_ns = r->stream_item_timeout_ns };
-  uint8_t hash_key[16];
-  fill_random(NULL, hash_key, sizeof(hash_key));
   size_t bytes = rn_rpc_server_footprint(&lim);
   void *mem = bytes != 0 ? rn_lcore_memory(bytes) : NULL;
-  int err = mem != NULL ? rn_rpc_server_init(mem, &lim, &cfg, hash_key, &lc->rpc) : RN_ERR_SYS;
+  int err = mem != NULL ? rn_rpc_server_init(mem, &lim, &cfg, &lc->rpc) : RN_ERR_SYS;
   if (err != RN_OK)
     return err;
   lc->info = (struct rn_builtin_info){

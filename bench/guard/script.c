@@ -330,12 +330,11 @@ static struct world *world_new(const struct pki *pki) {
   w->to_client.seen_as = path;
   w->to_server.seen_as = (struct rn_path){ .local = path.remote, .remote = path.local };
 
-  static const uint8_t hash_key[16] = { 1 };
   const struct rn_rpc_server_limits sl = { .calls = 1024, .body_bytes = 1u << 20, .methods = 64 };
   const struct rn_rpc_server_config sc = { .max_request_bytes = 1u << 20,
                                            .max_item_bytes = 1u << 20,
                                            .request_timeout_ns = 30000 * MS };
-  must(rn_rpc_server_init(zeroed(rn_rpc_server_footprint(&sl)), &sl, &sc, hash_key, &w->rpc_server),
+  must(rn_rpc_server_init(zeroed(rn_rpc_server_footprint(&sl)), &sl, &sc, &w->rpc_server),
        "server");
   w->info = (struct rn_builtin_info){ .version = "1", .healthy = true, .ready = true };
   must(rn_builtin_add(w->rpc_server, &w->info), "methods");

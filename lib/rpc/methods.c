@@ -1,7 +1,6 @@
 /* lib/rpc/methods.c */
 #include "rpc/methods.h"
 #include "util/err.h"
-#include "util/hash.h"
 #include "wire/rpc.h"
 
 #include <string.h>
@@ -15,7 +14,6 @@ struct method {
 };
 
 struct rn_rpc_methods {
-  uint8_t hash_key[16];
   uint32_t capacity, count, mask;
   uint64_t stream_lengths; /* bit min(length, 63): a streaming method of that length exists */
   struct method table[];
@@ -35,17 +33,29 @@ size_t rn_rpc_methods_footprint(uint32_t capacity) {
   return (n + 63) & ~(size_t)63;
 }
 
-void rn_rpc_methods_init(void *mem, uint32_t capacity, const uint8_t hash_key[16],
-                         struct rn_rpc_methods **out) {
+void rn_rpc_methods_init(void *mem, uint32_t capacity, struct rn_rpc_methods **out) {
   struct rn_rpc_methods *m = mem;
   memset(m, 0, rn_rpc_methods_footprint(capacity));
-  memcpy(m->hash_key, hash_key, 16);
   m->capacity = capacity;
   m->mask = table_size(capacity) - 1;
   *out = m;
 }
 
 static uint64_t length_bit(size_t len) { return UINT64_C(1) << (len < 63 ? len : 63); }
+
+/* Without a key: peers choose what is looked up, but not what is in the table, and a miss costs them no more than its longest run. */
+static uint64_t hash_of(const char *name, size_t len) {
+  uint64_t h = len, word;
+  for (; len >= 8; name += 8, len -= 8) {
+    memcpy(&word, name, 8);
+    h = (h << 23 ^ h >> 41 ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+  }
+  word = 0;
+  for (size_t i = 0; i < len; i++)
+    word = word << 8 | (uint8_t)name[i];
+  h = (h << 23 ^ h >> 41 ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+  return h ^ h >> 32;
+}
 
 static const struct method *lookup(const struct rn_rpc_methods *m, enum rn_handler_kind kind,
                                    const char *name, size_t len, uint64_t hash) {
@@ -64,7 +74,7 @@ int rn_rpc_methods_add(struct rn_rpc_methods *m, const struct rn_handler *h) {
     return RN_ERR_INVAL;
   if (m->count == m->capacity)
     return RN_ERR_LIMIT;
-  uint64_t hash = rn_siphash(m->hash_key, h->name, len);
+  uint64_t hash = hash_of(h->name, len);
   if (lookup(m, h->kind, h->name, len, hash) != NULL)
     return RN_ERR_EXIST;
   uint32_t i = (uint32_t)hash & m->mask;
@@ -82,7 +92,7 @@ const struct rn_rpc_method *rn_rpc_methods_find(const struct rn_rpc_methods *m,
                                                 size_t len) {
   if (kind == RN_HANDLER_STREAMING && (m->stream_lengths & length_bit(len)) == 0)
     return NULL;
-  const struct method *e = lookup(m, kind, name, len, rn_siphash(m->hash_key, name, len));
+  const struct method *e = lookup(m, kind, name, len, hash_of(name, len));
   return e != NULL ? &e->pub : NULL;
 }
 

@@ -10,8 +10,7 @@ struct rn_rpc_methods;
 
 /* Bytes needed, 64-byte aligned; 0 when capacity is 0 or above 4,096. */
 size_t rn_rpc_methods_footprint(uint32_t capacity);
-void rn_rpc_methods_init(void *mem, uint32_t capacity, const uint8_t hash_key[16],
-                         struct rn_rpc_methods **out);
+void rn_rpc_methods_init(void *mem, uint32_t capacity, struct rn_rpc_methods **out);
 /* h is kept. RN_OK, RN_ERR_EXIST, RN_ERR_LIMIT, or RN_ERR_INVAL: empty, longer than 1,023 bytes or not UTF-8. */
 int rn_rpc_methods_add(struct rn_rpc_methods *m, const struct rn_handler *h);
 /* What one method may have of its own; both 0: as all the others. */

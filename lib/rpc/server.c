@@ -54,8 +54,7 @@ size_t rn_rpc_server_footprint(const struct rn_rpc_server_limits *lim) {
 }
 
 int rn_rpc_server_init(void *mem, const struct rn_rpc_server_limits *lim,
-                       const struct rn_rpc_server_config *cfg, const uint8_t hash_key[16],
-                       struct rn_rpc_server **out) {
+                       const struct rn_rpc_server_config *cfg, struct rn_rpc_server **out) {
   if (!limits_ok(lim) || !config_ok(cfg))
     return RN_ERR_INVAL;
   struct layout l;
@@ -63,7 +62,7 @@ int rn_rpc_server_init(void *mem, const struct rn_rpc_server_limits *lim,
   uint8_t *base = mem;
   struct rn_rpc_server *v = mem;
   *v = (struct rn_rpc_server){ .lim = *lim, .cfg = *cfg };
-  rn_rpc_methods_init(base + l.methods, lim->methods, hash_key, &v->methods);
+  rn_rpc_methods_init(base + l.methods, lim->methods, &v->methods);
   rn_wheel_init(base + l.timers, 0, &v->timers);
   rn_wheel_init(base + l.deadlines, 0, &v->deadlines);
   rn_slab_init(base + l.calls, sizeof(struct rn_call), lim->calls, &v->calls);

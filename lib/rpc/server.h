@@ -33,10 +33,9 @@ typedef void (*rn_rpc_gossip)(void *ctx, struct rn_quic_stream *s, const uint8_t
 
 /* Bytes needed, 64-byte aligned; 0 if a limit is out of range. */
 size_t rn_rpc_server_footprint(const struct rn_rpc_server_limits *lim);
-/* Formats mem, which stays the caller's. hash_key: random. RN_OK or RN_ERR_INVAL. Nothing to release. */
+/* Formats mem, which stays the caller's. RN_OK or RN_ERR_INVAL. Nothing to release. */
 int rn_rpc_server_init(void *mem, const struct rn_rpc_server_limits *lim,
-                       const struct rn_rpc_server_config *cfg, const uint8_t hash_key[16],
-                       struct rn_rpc_server **out);
+                       const struct rn_rpc_server_config *cfg, struct rn_rpc_server **out);
 /* New values hold for requests that come later. RN_OK or RN_ERR_INVAL. */
 int rn_rpc_server_configure(struct rn_rpc_server *v, const struct rn_rpc_server_config *cfg);
 void rn_rpc_server_on_gossip(struct rn_rpc_server *v, rn_rpc_gossip fn, void *ctx);

@@ -234,7 +234,6 @@ static struct rn_rpc_methods *names; /* the same methods, to tell what bytes are
 
 static void start(uint8_t flags) {
   static _Alignas(64) uint8_t names_mem[65536];
-  static const uint8_t key[16] = { 7 };
   static const size_t queue_limits[] = { SIZE_MAX, 64, 512, 4096 };
   static void *mem;
   const struct rn_rpc_server_limits lim = { CALLS, BODY_BYTES, METHODS_MAX };
@@ -246,8 +245,8 @@ static void start(uint8_t flags) {
   if (mem == NULL)
     mem = aligned_alloc(64, rn_rpc_server_footprint(&lim));
   CHECK(mem != NULL && rn_rpc_methods_footprint(METHODS_MAX) <= sizeof(names_mem));
-  CHECK(rn_rpc_server_init(mem, &lim, &cfg, key, &server) == RN_OK);
-  rn_rpc_methods_init(names_mem, METHODS_MAX, key, &names);
+  CHECK(rn_rpc_server_init(mem, &lim, &cfg, &server) == RN_OK);
+  rn_rpc_methods_init(names_mem, METHODS_MAX, &names);
   for (size_t i = 0; i < HANDLER_COUNT; i++)
     CHECK(rn_rpc_server_add(server, &handlers[i]) == RN_OK &&
           rn_rpc_methods_add(names, &handlers[i]) == RN_OK);

@@ -127,9 +127,8 @@ static int setup(void **state) {
   const struct rn_rpc_server_config sc = { .max_request_bytes = 16u << 20,
                                            .max_item_bytes = 8u << 20,
                                            .request_timeout_ns = 30000 * MS };
-  const uint8_t key[16] = { 1 };
   w->server_mem = zeroed(rn_rpc_server_footprint(&sl));
-  assert_int_equal(rn_rpc_server_init(w->server_mem, &sl, &sc, key, &w->rpc_server), RN_OK);
+  assert_int_equal(rn_rpc_server_init(w->server_mem, &sl, &sc, &w->rpc_server), RN_OK);
   w->info = (struct rn_builtin_info){
     .version = "1.2.3", .healthy = true, .ready = true, .workers_available = 4, .cluster_size = 5
   };

@@ -461,12 +461,11 @@ static enum rn_rpc_class classify(const struct rn_rpc_methods *m, size_t len) {
 static void streams_are_told_apart(void **state) {
   (void)state;
   static const struct rn_handler echo_stream = { .name = "echo", .kind = RN_HANDLER_STREAMING };
-  static const uint8_t key[16];
   struct rn_rpc_methods *none, *with_echo;
   void *a = aligned_alloc(64, rn_rpc_methods_footprint(8)),
        *b = aligned_alloc(64, rn_rpc_methods_footprint(8));
-  rn_rpc_methods_init(a, 8, key, &none);
-  rn_rpc_methods_init(b, 8, key, &with_echo);
+  rn_rpc_methods_init(a, 8, &none);
+  rn_rpc_methods_init(b, 8, &with_echo);
   assert_int_equal(rn_rpc_methods_add(with_echo, &echo_stream), RN_OK);
   yyjson_val *all = yyjson_obj_get(yyjson_doc_get_root(doc), "vectors"), *v;
   size_t i, max, seen = 0;
