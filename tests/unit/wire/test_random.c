@@ -143,6 +143,19 @@ static void put_option(struct rn_bin_writer *w, bool some, const uint8_t *p, siz
     rn_bin_put_str(w, (const char *)p, n);
 }
 
+/* The two heads that answers are made with are the same bytes. */
+static void check_heads(const uint8_t *buf, const struct rn_wire_response *r) {
+  uint8_t result[RN_WIRE_RESULT_HEAD_BYTES], error[RN_WIRE_ERROR_HEAD_BYTES];
+  memset(result, 0xee, sizeof(result));
+  memset(error, 0xee, sizeof(error));
+  rn_wire_result_head(result, r->id, r->result_bytes);
+  rn_wire_error_head(error, r->id, r->error_bytes);
+  if (r->result != NULL)
+    assert_memory_equal(result, buf, sizeof(result));
+  else if (r->error != NULL)
+    assert_memory_equal(error, buf, sizeof(error));
+}
+
 static void any_response_comes_back(void **state) {
   static uint8_t result[600], error[300], buf[BYTES_MAX];
   (void)state;
@@ -170,6 +183,7 @@ static void any_response_comes_back(void **state) {
       assert_memory_equal(r.result, result, result_bytes);
     if (has_error)
       assert_memory_equal(r.error, error, error_bytes);
+    check_heads(copy, &r);
     size_t cut = below(w.len);
     assert_int_equal(rn_wire_response_get(copy, cut, w.len, &r, &used, &need), RN_ERR_SHORT);
     assert_in_range(need, cut + 1, w.len);
