@@ -163,6 +163,24 @@ static int stream_fails(struct rn_call *c, const uint8_t *data, size_t len) {
   return RN_OK;
 }
 
+/* Takes a while to end after its peer's end, and nothing comes to it in between. */
+static int slow_item(struct rn_call *c, const uint8_t *data, size_t len) {
+  CHECK(!work_of(c)->ended && data != NULL && len > 0);
+  return RN_OK;
+}
+
+static void slow_end(struct rn_call *c) {
+  struct work *w = work_of(c);
+  CHECK(!w->ended);
+  w->ended = true;
+  rn_call_timer(c, rn_call_now(c) + MS);
+}
+
+static void slow_timer(struct rn_call *c) {
+  finish(c);
+  rn_call_end(c);
+}
+
 /* Sends by itself, whatever comes. */
 static void push_some(struct rn_call *c) {
   static const uint8_t item[100] = { 'p' };
@@ -211,6 +229,13 @@ static const struct rn_handler handlers[] = {
     .open = stream_open,
     .item = stream_fails,
     .end = stream_end,
+    .cancel = on_cancel },
+  { .name = "slow",
+    .kind = RN_HANDLER_STREAMING,
+    .open = stream_open,
+    .item = slow_item,
+    .end = slow_end,
+    .timer = slow_timer,
     .cancel = on_cancel },
   { .name = "push",
     .kind = RN_HANDLER_STREAMING,
