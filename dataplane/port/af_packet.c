@@ -143,7 +143,8 @@ static int open_port(struct rn_port *p, const struct rn_port_config *cfg, char *
   char name[32], args[192];
   static unsigned int made;
   snprintf(name, sizeof(name), "net_af_packet%u", made++);
-  snprintf(args, sizeof(args), "iface=%.15s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u,qdisc_bypass=1", ifname,
+  snprintf(args, sizeof(args),
+           "iface=%.15s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u,qdisc_bypass=1", ifname,
            cfg->queues, block, frame, frames);
   int err = rn_ethdev_make(p, name, args, why, why_bytes);
   if (err != RN_OK) {
