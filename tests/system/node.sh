@@ -4,17 +4,15 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 [ -n "${RPCNET_IN_ENV:-}" ] || exec tools/in-env tests/system/node.sh "$@"
+# shellcheck source=tests/system/lib/checks.sh
+source tests/system/lib/checks.sh
 
 build=${RPCNET_BUILD:-build/release}
 handshakes=${RN_HANDSHAKES:-1000}
-work=$(mktemp -d)
-chmod 755 "$work"
 sock=$work/run/control.sock
-log=$work/log
 us=rnnode$$
 peer=rnpeer$$
 node=
-failures=0
 
 cleanup() {
   [ -z "$node" ] || kill -KILL "$node" 2>/dev/null
@@ -24,30 +22,6 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
-
-# check NAME COMMAND...: the command's success is the verdict.
-check() {
-  local name=$1
-  shift
-  if "$@"; then
-    echo "ok $name"
-  else
-    echo "not ok $name: $*"
-    failures=$((failures + 1))
-    tail -n 20 "$log" | sed 's/^/  | /'
-  fi
-}
-
-# within SECONDS COMMAND...: repeats it until it succeeds.
-within() {
-  local tries=$(($1 * 50))
-  shift
-  while ! "$@"; do
-    tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || return 1
-    sleep 0.02
-  done
-}
 
 ip netns add "$us"
 ip netns add "$peer"

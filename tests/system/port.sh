@@ -10,12 +10,11 @@ case ${1:-} in -h | --help)
   ;;
 esac
 [ -n "${RPCNET_IN_ENV:-}" ] || exec tools/in-env tests/system/port.sh "$@"
+# shellcheck source=tests/system/lib/checks.sh
+source tests/system/lib/checks.sh
 
 build=${RPCNET_BUILD:-build/release}
-work=$(mktemp -d)
-log=$work/log
 echo_pid=
-failures=0
 
 # Two namespaces, held by sleepers: "us" has rn0, "peer" has rn1.
 unshare -n sleep 300 & us=$!
@@ -30,37 +29,6 @@ trap cleanup EXIT
 in_us() { nsenter -n -t "$us" "$@"; }
 in_peer() { nsenter -n -t "$peer" "$@"; }
 
-# verdict NAME STATUS WHY
-verdict() {
-  if [ "$2" = 0 ]; then
-    echo "ok $1"
-  else
-    echo "not ok $1: $3"
-    failures=$((failures + 1))
-    sed 's/^/  | /' "$log" 2>/dev/null | tail -n 40
-  fi
-}
-
-# check NAME COMMAND...: the command's success is the verdict.
-check() {
-  local name=$1 why
-  shift
-  why=$("$@" 2>&1)
-  verdict "$name" $? "$* -> $why"
-}
-
-# same NAME FOUND WANTED
-same() {
-  [ "$2" = "$3" ]
-  verdict "$1" $? "found '$2', wanted '$3'"
-}
-
-# at_most NAME FOUND MAX
-at_most() {
-  [ "$2" -le "$3" ]
-  verdict "$1" $? "found $2, wanted $3 or less"
-}
-
 # CPU time of port-echo in ticks, usually of 10 ms.
 ticks() { awk '{ print $14 + $15 }' "/proc/$echo_pid/stat"; }
 
@@ -68,17 +36,6 @@ ticks() { awk '{ print $14 + $15 }' "/proc/$echo_pid/stat"; }
 at_least() {
   [ "$2" -ge "$3" ]
   verdict "$1" $? "found $2, wanted $3 or more"
-}
-
-# within SECONDS COMMAND...: repeats it until it succeeds.
-within() {
-  local tries=$(($1 * 20))
-  shift
-  while ! "$@"; do
-    tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || return 1
-    sleep 0.05
-  done
 }
 
 make_link() {
@@ -177,7 +134,7 @@ in_us ping -q -c 1 -W 1 10.77.0.1 >/dev/null
 in_us ip link set rn0 down
 before_ticks=$(ticks)
 sleep 1
-at_most "shared: an interface that is down costs no time" $(($(ticks) - before_ticks)) 10
+between "shared: an interface that is down costs no time" $(($(ticks) - before_ticks)) 0 10
 in_us ip link set rn0 up
 sleep 0.5
 check "shared: and up again it serves" peer_udp echo 10.77.0.2 8080 100

@@ -10,15 +10,13 @@ case ${1:-} in -h | --help)
   ;;
 esac
 [ -n "${RPCNET_IN_ENV:-}" ] || exec tools/in-env tests/system/port_lcores.sh "$@"
+# shellcheck source=tests/system/lib/checks.sh
+source tests/system/lib/checks.sh
 
 build=${RPCNET_BUILD:-build/release}
-work=$(mktemp -d)
-chmod 755 "$work"
-log=$work/log
 sock=$work/run/control.sock
 node=
 nat=
-failures=0
 
 # Two namespaces, held by sleepers: "us" has rn0, "peer" has rn1.
 unshare -n sleep 300 & us=$!
@@ -32,28 +30,6 @@ trap cleanup EXIT
 
 in_us() { nsenter -n -t "$us" "$@"; }
 in_peer() { nsenter -n -t "$peer" "$@"; }
-
-# between NAME FOUND MIN MAX
-between() {
-  if [ -n "$2" ] && [ "$2" -ge "$3" ] && [ "$2" -le "$4" ]; then
-    echo "ok $1"
-  else
-    echo "not ok $1: found '$2', wanted $3 to $4"
-    failures=$((failures + 1))
-    tail -n 20 "$log" | sed 's/^/  | /'
-  fi
-}
-
-# within SECONDS COMMAND...: repeats it until it succeeds.
-within() {
-  local tries=$(($1 * 20))
-  shift
-  while ! "$@"; do
-    tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || return 1
-    sleep 0.05
-  done
-}
 
 # counter NAME: the sum over lcores.
 counter() { "$build/tools/rpcnetctl" --socket "$sock" stats | awk -v n="$1" '$1 == n { v = $2 } END { print v + 0 }'; }

@@ -4,14 +4,12 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 [ -n "${RPCNET_IN_ENV:-}" ] || exec tools/in-env tests/system/processes.sh "$@"
+# shellcheck source=tests/system/lib/checks.sh
+source tests/system/lib/checks.sh
 
 build=${RPCNET_BUILD:-build/release}
-work=$(mktemp -d)
-chmod 755 "$work"
 sock=$work/run/control.sock
-log=$work/log
 node=
-failures=0
 
 cleanup() {
   [ -z "$node" ] || kill -KILL "$node" 2>/dev/null
@@ -19,36 +17,6 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
-
-# verdict NAME STATUS WHY
-verdict() {
-  if [ "$2" = 0 ]; then
-    echo "ok $1"
-  else
-    echo "not ok $1: $3"
-    failures=$((failures + 1))
-    sed 's/^/  | /' "$log" 2>/dev/null | tail -n 25
-  fi
-}
-
-# check NAME COMMAND...: the command's success is the verdict.
-check() {
-  local name=$1
-  shift
-  "$@"
-  verdict "$name" $? "$*"
-}
-
-# within SECONDS COMMAND...: repeats it until it succeeds.
-within() {
-  local tries=$(($1 * 50))
-  shift
-  while ! "$@"; do
-    tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || return 1
-    sleep 0.02
-  done
-}
 
 config() {
   cat >"$work/node.yaml" <<TEXT

@@ -11,16 +11,15 @@ case ${1:-} in -h | --help)
   ;;
 esac
 [ -n "${RPCNET_IN_ENV:-}" ] || exec tools/in-env tests/system/secrets.sh "$@"
+# shellcheck source=tests/system/lib/checks.sh
+source tests/system/lib/checks.sh
 
 build=${RPCNET_BUILD:-build/release}
 handshakes=${RN_HANDSHAKES:-1000}
 at_once=50
-work=$(mktemp -d)
-chmod 755 "$work"
 us=rnsecret$$
 peer=rncaller$$
 node='' holder=''
-failures=0
 
 cleanup() {
   kill -KILL ${node:+"$node"} ${holder:+"$holder"} 2>/dev/null
@@ -30,30 +29,6 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
-
-# check NAME COMMAND...: the command's success is the verdict.
-check() {
-  local name=$1
-  shift
-  if "$@"; then
-    echo "ok $name"
-  else
-    echo "not ok $name: $*"
-    failures=$((failures + 1))
-    tail -n 20 "$work/log" | sed 's/^/  | /'
-  fi
-}
-
-# within SECONDS COMMAND...: repeats it until it succeeds.
-within() {
-  local tries=$(($1 * 20))
-  shift
-  while ! "$@"; do
-    tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || return 1
-    sleep 0.05
-  done
-}
 
 make_link() {
   ip netns add "$us"
