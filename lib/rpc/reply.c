@@ -42,6 +42,7 @@ int rn_call_hold(struct rn_call *c, const uint8_t **params) {
 
 /* The peer gets no answer: nothing can be queued for it any more. */
 static void give_up(struct rn_call *c) {
+  c->v->stats.unanswered++;
   rn_quic_stream_reset(c->s, 0);
   call_done(c);
 }

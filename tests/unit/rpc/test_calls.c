@@ -97,8 +97,8 @@ static void *zeroed(size_t n) {
   return p;
 }
 
-static int setup(void **state) {
-  (void)state;
+/* server_segs: send buffers of either size that the server has; 0: plenty. */
+static int setup_with(uint32_t server_segs) {
   w = calloc(1, sizeof(*w));
   w->net = net_new(3);
   w->pki = pki_new(PKI_P256);
@@ -108,6 +108,8 @@ static int setup(void **state) {
   w->server.params.config.conn_window = w->client.params.config.conn_window = 16u << 20;
   w->server.params.config.max_streams_bidi = 10000;
   w->client.params.limits.bulk_segs = w->server.params.limits.bulk_segs = 8192;
+  if (server_segs != 0)
+    w->server.params.limits.segs = w->server.params.limits.bulk_segs = server_segs;
   server_events = *w->server.params.events;
   server_events.stream_open = server_open, server_events.stream_data = server_data,
   server_events.stream_reset = server_reset;
@@ -146,6 +148,16 @@ static int setup(void **state) {
   run_ms(20);
   assert_int_equal(w->client.ready, 1);
   return 0;
+}
+
+static int setup(void **state) {
+  (void)state;
+  return setup_with(0);
+}
+
+static int setup_few_segs(void **state) {
+  (void)state;
+  return setup_with(16);
 }
 
 static int teardown(void **state) {
@@ -632,6 +644,29 @@ static void a_long_error_text_ends_with_a_whole_character(void **state) {
   clear(&o);
 }
 
+/* First an error takes the place of a result, then a reset that of the error; and all of it is over when there is memory again. */
+static void without_send_buffers_calls_end_all_the_same(void **state) {
+  (void)state;
+  static struct outcome o[100];
+  static uint8_t params[150]; /* many requests in one flight */
+  for (int i = 0; i < 100; i++)
+    call("echo", params, sizeof(params), &o[i]);
+  run_ms(200);
+  const struct rn_rpc_stats *st = rn_rpc_server_stats(w->rpc_server);
+  assert_true(st->errors_overload > 0);
+  assert_true(st->unanswered > 0);
+  assert_int_equal(st->replies + st->errors,
+                   100); /* an error that could not be queued is one, too */
+  uint64_t results = 0;
+  for (int i = 0; i < 100; i++) {
+    assert_int_equal(o[i].done, 1);
+    results += o[i].err == RN_OK;
+    clear(&o[i]);
+  }
+  assert_int_equal(results, st->replies);
+  expect_result("echo", params, sizeof(params), params, sizeof(params));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -655,6 +690,8 @@ int main(void) {
     T(a_silent_stream_ends),
     T(a_stream_given_up_before_its_first_byte_is_closed),
     T(a_long_error_text_ends_with_a_whole_character),
+    cmocka_unit_test_setup_teardown(without_send_buffers_calls_end_all_the_same, setup_few_segs,
+                                    teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
