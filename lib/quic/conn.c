@@ -427,8 +427,7 @@ void conn_fail(struct rn_quic_conn *c, int liberr) {
     conn_end(c, EV_FREE, &why);
     return;
   }
-  case NGTCP2_ERR_DROP_CONN:
-  case NGTCP2_ERR_RETRY: {
+  case NGTCP2_ERR_DROP_CONN: {
     struct rn_quic_close why = { .kind = RN_QUIC_CLOSE_HANDSHAKE };
     conn_end(c, EV_FREE, &why);
     return;

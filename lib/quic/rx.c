@@ -159,15 +159,13 @@ static void read_datagram(struct rn_quic_conn *c, const struct rn_dgram *d) {
   path_to_native(&d->path, &np);
   const ngtcp2_pkt_info pi = { .ecn = d->ecn };
   int rv = ngtcp2_conn_read_pkt(c->ng, &np.path, &pi, d->data, d->len, q->now_ns);
-  if (rv == 0) {
+  /* The first datagrams of a long ClientHello may come in any order. ngtcp2 has read this one whole and keeps its bytes, but would have us
+   * check the address before we hold any for it. One that comes in order holds as much unchecked: what bounds both is half_open, and before
+   * that retry_wanted. A Retry now would be lost on a client that has seen an answer, and leave what it started here behind. */
+  if (rv == 0 || rv == NGTCP2_ERR_RETRY) {
     conn_settle(c);
     conn_mark_dirty(c);
     return;
-  }
-  if (rv == NGTCP2_ERR_RETRY) {
-    ngtcp2_pkt_hd hd;
-    if (ngtcp2_accept(&hd, d->data, d->len) == 0)
-      stateless_retry(q, &hd, &d->path);
   }
   conn_fail(c, rv);
 }

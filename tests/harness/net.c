@@ -117,6 +117,11 @@ static double uniform(struct net *n) {
   return (double)(rn_rng_next(&n->rng) >> 11) / 9007199254740992.0;
 }
 
+/* What the script says of the datagram that is sent next. */
+static char scripted(const struct net_link *l) {
+  return l->fate != NULL && l->sent < strlen(l->fate) ? l->fate[l->sent] : '.';
+}
+
 static bool is_lost(struct net *n, struct net_link *l) {
   uint64_t i = l->sent++;
   if (n->now_ns >= l->black_from_ns && n->now_ns < l->black_until_ns)
@@ -144,8 +149,9 @@ static uint64_t arrival(struct net *n, struct net_link *l, uint32_t len) {
 
 static void fly(struct net *n, struct flying *f) {
   struct net_link *l = &n->sender->link;
+  char fate = scripted(l);
   l->bytes += f->len;
-  if (is_lost(n, l) || (f->at_ns = arrival(n, l, f->len)) == UINT64_MAX) {
+  if (is_lost(n, l) || fate == 'x' || (f->at_ns = arrival(n, l, f->len)) == UINT64_MAX) {
     l->lost++;
     note(n, f, 'x');
     free(f);
@@ -157,7 +163,9 @@ static void fly(struct net *n, struct flying *f) {
   } else {
     note(n, f, '>');
   }
-  if (l->duplicate > 0 && uniform(n) < l->duplicate) {
+  if (fate == 'l')
+    f->at_ns += l->late_ns;
+  if (fate == '2' || (l->duplicate > 0 && uniform(n) < l->duplicate)) {
     struct flying *twin = malloc(sizeof(*twin));
     *twin = *f;
     twin->order = n->order++;

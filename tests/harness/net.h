@@ -21,6 +21,9 @@ struct net_link {
   uint64_t black_from_ns, black_until_ns; /* loses all in between */
   const uint8_t *loss_bits;               /* exact: bit i set loses datagram i */
   uint64_t loss_bits_count;
+  const char *
+      fate; /* exact: fate[i] of datagram i: 'x' lost, 'l' late by late_ns, '2' twice, else on time */
+  uint64_t late_ns;
   uint64_t sent, lost, bytes, free_ns; /* kept by net.c */
 };
 
