@@ -213,6 +213,25 @@ static int no_segs(struct rn_quic_stream *s) {
   return RN_ERR_AGAIN;
 }
 
+/* What most calls are: a message that fits a segment, on a stream with nothing queued. */
+static int write_small(struct rn_quic_stream *s, const struct rn_quic_part *parts, size_t count,
+                       size_t len, bool fin) {
+  struct seg *g = seg_take(s->conn->q, len);
+  if (g == NULL)
+    return no_segs(s);
+  uint8_t *at = g->bytes;
+  for (size_t i = 0; i < count; i++) {
+    if (parts[i].len > 0) /* or data may be NULL */
+      memcpy(at, parts[i].data, parts[i].len);
+    at += parts[i].len;
+  }
+  g->len = (uint32_t)len;
+  g->end = s->queued_end + len;
+  append(s, g);
+  queued(s, len, fin);
+  return RN_OK;
+}
+
 int rn_quic_stream_writev(struct rn_quic_stream *s, const struct rn_quic_part *parts, size_t count,
                           bool fin) {
   size_t len = 0;
@@ -221,6 +240,8 @@ int rn_quic_stream_writev(struct rn_quic_stream *s, const struct rn_quic_part *p
   int err = writable(s, len, fin);
   if (err != RN_OK)
     return err;
+  if (s->tail == NULL && len > 0 && len <= SMALL_ROOM)
+    return write_small(s, parts, count, len, fin);
   size_t room = tail_room(s), first = len < room ? len : room;
   struct seg *rest = NULL;
   if (len > first && (rest = chain_of(s->conn->q, len - first)) == NULL)

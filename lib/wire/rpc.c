@@ -4,9 +4,24 @@
 
 #include <string.h>
 
+/* Behind the ASCII that p starts with, or somewhat before its end. */
+static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end) {
+  uint64_t eight;
+  uint32_t four;
+  for (; end - p >= 8; p += 8) {
+    memcpy(&eight, p, 8);
+    if ((eight & UINT64_C(0x8080808080808080)) != 0)
+      return p;
+  }
+  if (end - p < 4)
+    return p;
+  memcpy(&four, p, 4);
+  return (four & 0x80808080u) == 0 ? p + 4 : p;
+}
+
 bool rn_wire_utf8_ok(const void *text, size_t len) {
   const uint8_t *p = text, *end = p + len;
-  while (p < end) {
+  while ((p = skip_ascii(p, end)) < end) {
     uint8_t c = *p++;
     if (c < 0x80)
       continue;
