@@ -16,7 +16,8 @@
 #define GEN_MASK          0xffffffu
 #define CLOSE_REPEAT_MASK 7u /* while closing, answer the 1st, 9th, 17th ... datagram */
 #define DEFAULT_RTT_NS    (333u * NS_PER_MS)
-#define ACTIVE_CIDS       7u
+#define DCIDS_MISCOUNTED  2u /* at most: the path in validation and the one to fall back to */
+#define DCIDS_IN_USE      5u /* at most: the path in use, two in validation, two just retired */
 
 /* ---- state ---- */
 
@@ -112,7 +113,9 @@ static void fill_params(const struct rn_quic_config *cfg, ngtcp2_transport_param
   p->initial_max_streams_bidi = cfg->max_streams_bidi;
   p->max_idle_timeout = cfg->idle_timeout_ns;
   p->max_ack_delay = cfg->max_ack_delay_ns;
-  p->active_connection_id_limit = ACTIVE_CIDS;
+  /* ngtcp2 refuses more than this. The peer is told fewer (RN_TLS_CID_LIMIT): a client that moves during a path validation makes ngtcp2 retire
+   * the ID it falls back to and count it on, so that the replacement is one too many (CONNECTION_ID_LIMIT_ERROR). */
+  p->active_connection_id_limit = RN_TLS_CID_LIMIT + DCIDS_MISCOUNTED;
   p->max_udp_payload_size = 65527;
 }
 
@@ -254,10 +257,10 @@ static void note_first_reset_token(struct rn_quic_conn *c, bool active) {
 }
 
 static void forget_reset_tokens(struct rn_quic_conn *c) {
-  ngtcp2_cid_token held[ACTIVE_CIDS + 1];
+  ngtcp2_cid_token held[DCIDS_IN_USE];
   note_first_reset_token(c, false);
   size_t n = ngtcp2_conn_get_active_dcid(c->ng, NULL);
-  if (n > ACTIVE_CIDS + 1)
+  if (n > DCIDS_IN_USE)
     return;
   ngtcp2_conn_get_active_dcid(c->ng, held);
   for (size_t i = 0; i < n; i++) {

@@ -48,6 +48,9 @@ void rn_quic_tls_free(struct rn_quic_tls *t);
 int rn_tls_thread_init(uint32_t sign_jobs);
 void rn_tls_thread_fini(void);
 
+/* The active_connection_id_limit that peers are told, whatever larger one ngtcp2 was given to enforce. */
+#define RN_TLS_CID_LIMIT 6u
+
 struct rn_tls_rx_block; /* CRYPTO bytes TLS has not taken yet */
 struct rn_sign_job;
 

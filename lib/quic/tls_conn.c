@@ -146,8 +146,10 @@ static int set_local_params(struct rn_tls_conn *tc) {
     tc->local_tp = OPENSSL_malloc(LOCAL_TP_BYTES); /* OpenSSL points to it until SSL_free */
   if (tc->local_tp == NULL)
     return NGTCP2_ERR_NOMEM;
-  ngtcp2_ssize n =
-      ngtcp2_conn_encode_local_transport_params(tc->conn, tc->local_tp, LOCAL_TP_BYTES);
+  ngtcp2_transport_params tp = *ngtcp2_conn_get_local_transport_params(tc->conn);
+  if (tp.active_connection_id_limit > RN_TLS_CID_LIMIT)
+    tp.active_connection_id_limit = RN_TLS_CID_LIMIT;
+  ngtcp2_ssize n = ngtcp2_transport_params_encode(tc->local_tp, LOCAL_TP_BYTES, &tp);
   if (n < 0)
     return (int)n;
   return SSL_set_quic_tls_transport_params(tc->ssl, tc->local_tp, (size_t)n) == 1

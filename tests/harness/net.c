@@ -195,11 +195,16 @@ static void sink_commit(void *ctx, const struct rn_path *path, uint8_t ecn, size
     if (memcmp(n->hosts[i].addr.ip, path->remote.ip, 16) == 0)
       to = &n->hosts[i];
   }
-  if (len == 0 || to == NULL) {
+  if (len == 0 || to == NULL || (to->open_port != 0 && path->remote.port != to->open_port)) {
     free(f);
     return;
   }
   f->path = (struct rn_path){ .local = path->remote, .remote = path->local };
+  n->sender->own_port = path->local.port;
+  if (n->sender->nat)
+    f->path.remote.port = n->sender->open_port;
+  if (to->nat)
+    f->path.local.port = to->own_port;
   f->to = to;
   f->len = (uint32_t)len;
   f->ecn = ecn;
@@ -242,7 +247,7 @@ bool net_run(struct net *n, uint64_t until_ns, bool (*done)(void *arg), void *ar
       return true;
     uint64_t at = next_event(n);
     if (at > until_ns) {
-      n->now_ns = until_ns;
+      n->now_ns = until_ns > n->now_ns ? until_ns : n->now_ns;
       return false;
     }
     n->now_ns = at > n->now_ns ? at : n->now_ns;

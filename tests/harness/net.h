@@ -31,6 +31,9 @@ struct net_host {
   struct rn_quic *q;
   struct rn_addr addr;
   struct net_link link; /* what this host sends goes over it */
+  uint16_t open_port;   /* not 0: what is sent to any other port is lost */
+  bool nat;             /* others see open_port, whatever the host sends from */
+  uint16_t own_port;    /* what it sent from last; kept by net.c */
 };
 
 struct net; /* opaque */
