@@ -155,6 +155,11 @@ static struct rn_quic_conn *accept_initial(struct rn_quic *q, const struct rn_dg
 
 static void read_datagram(struct rn_quic_conn *c, const struct rn_dgram *d) {
   struct rn_quic *q = c->q;
+  /* RFC 9000 section 9: no migration before the handshake is confirmed. ngtcp2 would ignore it, too, but count nothing. */
+  if (c->server && c->state == CONN_HANDSHAKE && !rn_path_eq(&d->path, &c->path)) {
+    q->stats.drop_early_move++;
+    return;
+  }
   struct native_path np;
   path_to_native(&d->path, &np);
   const ngtcp2_pkt_info pi = { .ecn = d->ecn };

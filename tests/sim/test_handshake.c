@@ -1,5 +1,5 @@
-/* A ClientHello of two datagrams (a post-quantum key share makes it so) when the network does what it likes with them: one connection is made,
- * and its handshake completes. */
+/* What the network may do to a handshake. A ClientHello of two datagrams (a post-quantum key share makes it so), lost, late or twice: one
+ * connection is made, and its handshake completes. An address that changes under way: handled or dropped, and nothing is left over. */
 #include "rn_test.h"
 
 #include "harness/peer.h"
@@ -143,6 +143,74 @@ static void half_a_hello_gets_little_and_is_forgotten(void **state) {
   end(&w);
 }
 
+/* The client's network gives it another port. What was sent to the old one is lost. */
+static void rebind(struct world *w, uint16_t port) {
+  w->client_host->nat = true;
+  w->client_host->open_port = port;
+}
+
+/* Before the client heard of us: to us it is another client, and one of the two gets through. */
+static void rebinding_before_the_answer_starts_anew(void **state) {
+  (void)state;
+  struct world w;
+  begin(&w, RN_QUIC_RETRY_NEVER);
+  dial(&w);
+  run_ms(&w, 3, NULL);
+  rebind(&w, 4001);
+  const struct rn_quic_stats *s = rn_quic_stats(w.server.q);
+  assert_true(run_ms(&w, 8000, both_ready));
+  assert_int_equal(s->conns_accepted, 2);
+  assert_int_equal(s->half_open, 1);
+  uint64_t two = rn_quic_stats(w.server.q)->heap_bytes;
+  run_ms(&w, 12000, NULL); /* handshake timeout of the other */
+  assert_int_equal(s->half_open, 0);
+  assert_int_equal(s->conns, 1);
+  assert_int_equal(s->closed_handshake, 1);
+  assert_true(rn_quic_stats(w.server.q)->heap_bytes < two);
+  end(&w);
+}
+
+/* After it: RFC 9000 section 9 has no migration before the handshake is confirmed. */
+static void rebinding_in_the_handshake_is_dropped_and_counted(void **state) {
+  (void)state;
+  struct world w;
+  begin(&w, RN_QUIC_RETRY_NEVER);
+  dial(&w);
+  run_ms(&w, 7, NULL); /* our flight is on its way to the old port and gets there */
+  rebind(&w, 4001);
+  const struct rn_quic_stats *s = rn_quic_stats(w.server.q);
+  run_ms(&w, 1000, NULL);
+  assert_int_equal(w.client.ready, 1);
+  assert_int_equal(w.server.ready, 0);
+  assert_true(s->drop_early_move >= 1);
+  assert_true(run_ms(&w, 60000, server_empty));
+  assert_int_equal(s->conns_accepted, 1);
+  assert_int_equal(s->closed_handshake, 1);
+  assert_int_equal(s->half_open, 0);
+  assert_int_equal(s->sign_jobs, 0);
+  assert_int_equal(rn_quic_stats(w.server.q)->heap_bytes, 0);
+  run_ms(&w, 60000, NULL);
+  assert_int_equal(w.client.closed, 1);
+  assert_int_equal(rn_quic_stats(w.client.q)->conns, 0);
+  assert_int_equal(rn_quic_stats(w.client.q)->heap_bytes, 0);
+  end(&w);
+}
+
+/* The network takes it back in time: the handshake goes on where it was. */
+static void rebinding_back_completes_the_handshake(void **state) {
+  (void)state;
+  struct world w;
+  begin(&w, RN_QUIC_RETRY_NEVER);
+  dial(&w);
+  run_ms(&w, 7, NULL);
+  rebind(&w, 4001);
+  run_ms(&w, 200, NULL);
+  rebind(&w, 4000);
+  one_connection_serves(&w);
+  assert_true(rn_quic_stats(w.server.q)->drop_early_move >= 1);
+  end(&w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(hello_takes_two_datagrams),
@@ -156,6 +224,9 @@ int main(void) {
     cmocka_unit_test(both_lost_then_swapped),
     cmocka_unit_test(retry_then_first_lost),
     cmocka_unit_test(half_a_hello_gets_little_and_is_forgotten),
+    cmocka_unit_test(rebinding_before_the_answer_starts_anew),
+    cmocka_unit_test(rebinding_in_the_handshake_is_dropped_and_counted),
+    cmocka_unit_test(rebinding_back_completes_the_handshake),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
