@@ -101,6 +101,14 @@ static int on_handshake_completed(ngtcp2_conn *ng, void *user) {
   struct rn_quic_conn *c = user;
   (void)ng;
   c->ready_pending = true;
+  c->confirmed_pending =
+      c->server; /* RFC 9001 section 4.1.2: a server's is confirmed when complete */
+  return 0;
+}
+
+static int on_handshake_confirmed(ngtcp2_conn *ng, void *user) {
+  (void)ng;
+  ((struct rn_quic_conn *)user)->confirmed_pending = true;
   return 0;
 }
 
@@ -160,6 +168,7 @@ void callbacks_init(struct rn_quic *q) {
   ngtcp2_callbacks cb = {
     .recv_crypto_data = rn_tls_recv_crypto,
     .handshake_completed = on_handshake_completed,
+    .handshake_confirmed = on_handshake_confirmed,
     .recv_stream_data = on_stream_data,
     .acked_stream_data_offset = on_stream_acked,
     .stream_open = on_stream_open,

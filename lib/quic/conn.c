@@ -328,6 +328,10 @@ void conn_settle(struct rn_quic_conn *c) {
     note_first_reset_token(c, true);
     q->ev->conn_ready(q->app, c);
   }
+  if (c->confirmed_pending) {
+    c->confirmed_pending = false;
+    rn_tls_conn_confirmed(&c->tls);
+  }
   if (c->close_wanted) {
     conn_close_now(c, true, c->close_code);
     return;

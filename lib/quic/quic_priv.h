@@ -107,7 +107,8 @@ struct rn_quic_conn {
   bool in_initials : 1;   /* client_dcid is a key of q->initials */
   bool ready_pending : 1; /* handshake completed; conn_ready not yet told */
   bool sign_pending : 1;
-  bool got_reset : 1; /* a stateless reset arrived */
+  bool confirmed_pending : 1; /* handshake confirmed; TLS not yet told */
+  bool got_reset : 1;         /* a stateless reset arrived */
   uint64_t close_code;
   uint64_t pace_at_ns;       /* the earliest pace_ns in paced; UINT64_MAX: none */
   uint32_t streams_withheld; /* closed by the peer, credit not given back yet: the pool is low */

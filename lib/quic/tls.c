@@ -216,6 +216,7 @@ static int make_all(struct rn_quic_tls *t, const struct rn_quic_tls_config *cfg,
   }
   t->signs = certs->chain != NULL;
   t->verify = certs->anchors != NULL;
+  t->tickets = cfg->session_tickets;
   err = make_ctx(t, cfg, certs, false, e, &t->client);
   if (err == RN_OK && t->signs)
     err = make_ctx(t, cfg, certs, true, e, &t->server);

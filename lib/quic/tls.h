@@ -65,7 +65,10 @@ struct rn_tls_conn {
   struct rn_tls_rx_block *rx_tail;
   struct rn_sign_job *sign; /* the paused signature, if any */
   uint8_t *local_tp;
-  uint32_t rx_bytes; /* in all blocks */
+  uint32_t rx_bytes;      /* in all blocks */
+  uint32_t ticket_left;   /* of a NewSessionTicket that is not wanted: bytes still to come */
+  uint8_t ticket_head[4]; /* the head of the next one */
+  uint8_t ticket_head_bytes;
   int tx_level;
   enum rn_aead_suite suite;
   bool suite_known;
@@ -88,9 +91,12 @@ int rn_tls_conn_init(struct rn_tls_conn *tc, struct rn_quic_tls *t, struct rn_ae
 /* Ends a paused signature, too. Touches neither conn nor aead, which may be gone. */
 void rn_tls_conn_fini(struct rn_tls_conn *tc);
 
-/* Frees what TLS holds (about 15 KB) when nothing more can come of it: after the handshake is
- * confirmed, on a server, and on a client whose peer sends no tickets it wants. ngtcp2 needs no TLS
- * for key updates. CRYPTO bytes that come later close the connection with unexpected_message. */
+/* The handshake is confirmed (RFC 9001 section 4.1.2): releases, unless this is a client that wants
+ * tickets. Not from within a callback of ngtcp2. */
+void rn_tls_conn_confirmed(struct rn_tls_conn *tc);
+
+/* Frees what TLS holds (about 15 KB). ngtcp2 needs no TLS for key updates. Later, a client reads past
+ * NewSessionTickets; any other CRYPTO bytes close the connection with unexpected_message. */
 void rn_tls_conn_release(struct rn_tls_conn *tc);
 
 /* ngtcp2's recv_crypto_data callback. 0, or an NGTCP2_ERR; the TLS alert, if any, is then set on conn

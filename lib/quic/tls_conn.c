@@ -342,6 +342,35 @@ static int drive(struct rn_tls_conn *tc) {
   return tc->rx_head != NULL ? post_handshake(tc) : 0;
 }
 
+/* ---- after the handshake ---- */
+
+/* NewSessionTicket is the only message that may come (RFC 9001 sections 4.4 and 6). Whoever does not want it looks at its head and counts. */
+static int skip_tickets(struct rn_tls_conn *tc, const uint8_t *data, size_t len) {
+  while (len > 0) {
+    if (tc->ticket_left > 0) {
+      uint32_t n = len < tc->ticket_left ? (uint32_t)len : tc->ticket_left;
+      tc->ticket_left -= n;
+      data += n;
+      len -= n;
+      continue;
+    }
+    uint8_t *head = tc->ticket_head;
+    head[tc->ticket_head_bytes++] = *data++;
+    len--;
+    if (head[0] != SSL3_MT_NEWSESSION_TICKET) {
+      ngtcp2_conn_set_tls_alert(tc->conn, SSL_AD_UNEXPECTED_MESSAGE);
+      return NGTCP2_ERR_CRYPTO;
+    }
+    if (tc->ticket_head_bytes == sizeof(tc->ticket_head)) {
+      tc->ticket_head_bytes = 0;
+      tc->ticket_left = (uint32_t)head[1] << 16 | (uint32_t)head[2] << 8 | head[3];
+    }
+  }
+  return 0;
+}
+
+static bool wants_tickets(const struct rn_tls_conn *tc) { return !tc->server && tc->tls->tickets; }
+
 /* ---- API ---- */
 
 static int set_server_name(struct rn_tls_conn *tc, const char *name) {
@@ -388,6 +417,11 @@ int rn_tls_conn_init(struct rn_tls_conn *tc, struct rn_quic_tls *t, struct rn_ae
   return RN_OK;
 }
 
+void rn_tls_conn_confirmed(struct rn_tls_conn *tc) {
+  if (!wants_tickets(tc)) /* a server's own are written with the end of the handshake */
+    rn_tls_conn_release(tc);
+}
+
 void rn_tls_conn_release(struct rn_tls_conn *tc) {
   SSL *ssl = tc->ssl;
   if (ssl == NULL)
@@ -423,9 +457,11 @@ int rn_tls_start(struct rn_tls_conn *tc) {
 int rn_tls_recv_crypto(ngtcp2_conn *conn, ngtcp2_encryption_level level, uint64_t offset,
                        const uint8_t *data, size_t len, void *user_data) {
   struct rn_tls_conn *tc = ngtcp2_conn_get_tls_native_handle(conn);
-  (void)level;
   (void)offset;
   (void)user_data;
+  /* From the first byte on, also before the release: that may come in the midst of a ticket. */
+  if (level == NGTCP2_ENCRYPTION_LEVEL_1RTT && !tc->server && !wants_tickets(tc))
+    return skip_tickets(tc, data, len);
   if (tc->ssl == NULL) {
     ngtcp2_conn_set_tls_alert(conn, SSL_AD_UNEXPECTED_MESSAGE);
     return NGTCP2_ERR_CRYPTO;

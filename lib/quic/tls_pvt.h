@@ -14,6 +14,7 @@ struct rn_quic_tls {
   SSL_CTX *client;
   bool signs; /* there is a certificate, so a handshake may pause */
   bool verify;
+  bool tickets;      /* clients use them */
   uint8_t alpn[256]; /* length octet, name */
   uint32_t alpn_bytes;
 };

@@ -403,6 +403,48 @@ static void tls_can_be_released_after_the_handshake(void **state) {
   node_free(&n);
 }
 
+static int late_crypto(struct pair *p, const uint8_t *data, size_t len) {
+  return rn_tls_recv_crypto(p->client.conn, NGTCP2_ENCRYPTION_LEVEL_1RTT, 0, data, len, NULL);
+}
+
+/* RFC 9001 section 6: a KeyUpdate message is an error, also to a client that let go of TLS. */
+static void a_client_reads_past_tickets_and_nothing_else(void **state) {
+  (void)state;
+  struct node n = node_new("P-256", &localhost, NULL, NULL);
+  struct pair p;
+  handshake_ok(&n, "localhost", &p);
+  pair_exchange(&p, 5);
+  const uint8_t tickets[] = { 4, 0, 0, 3, 'a', 'b', 'c', 4, 0, 0, 0, 4, 0, 0, 1, 24 };
+  const uint8_t key_update[] = { 24, 0, 0, 1, 0 };
+  for (size_t i = 0; i < sizeof(tickets); i++) {
+    if (i == 2) /* in the midst of a head */
+      rn_tls_conn_confirmed(&p.client.tls);
+    assert_int_equal(late_crypto(&p, tickets + i, 1), 0);
+  }
+  assert_null(p.client.tls.ssl);
+  assert_int_equal(late_crypto(&p, tickets, sizeof(tickets)), 0);
+  assert_int_equal(late_crypto(&p, key_update, sizeof(key_update)), NGTCP2_ERR_CRYPTO);
+  assert_int_equal(ngtcp2_conn_get_tls_alert(p.client.conn), SSL_AD_UNEXPECTED_MESSAGE);
+  pair_end(&p);
+  node_free(&n);
+}
+
+static void a_client_that_wants_tickets_keeps_tls(void **state) {
+  (void)state;
+  struct rn_quic_tls_config cfg = { .session_tickets = true };
+  struct node n = node_new("P-256", &localhost, &cfg, &cfg);
+  struct pair p;
+  handshake_ok(&n, "localhost", &p);
+  rn_tls_conn_confirmed(&p.client.tls);
+  rn_tls_conn_confirmed(&p.server.tls);
+  assert_non_null(p.client.tls.ssl);
+  assert_null(p.server.tls.ssl);
+  pair_exchange(&p, 5);
+  assert_completed(&p);
+  pair_end(&p);
+  node_free(&n);
+}
+
 /* Every take of a context fails once: the connection ends, and gives back what it has. */
 static void a_pool_too_small_fails_the_handshake_cleanly(void **state) {
   (void)state;
@@ -500,6 +542,8 @@ int main(void) {
     cmocka_unit_test(client_certificates_are_asked_for_and_signed_elsewhere),
     cmocka_unit_test(tickets_do_not_disturb),
     cmocka_unit_test(tls_can_be_released_after_the_handshake),
+    cmocka_unit_test(a_client_reads_past_tickets_and_nothing_else),
+    cmocka_unit_test(a_client_that_wants_tickets_keeps_tls),
     cmocka_unit_test(a_pool_too_small_fails_the_handshake_cleanly),
     cmocka_unit_test(a_refused_client_learns_the_code),
     cmocka_unit_test(configuration_errors_say_what_is_wrong),
