@@ -187,7 +187,14 @@ static bool is_finished(const struct rn_lcore *lc) {
                          lc->now_ns >= lc->close_by_ns);
 }
 
-void rn_lcore_run(struct rn_lcore *lc) {
+int rn_lcore_run(struct rn_lcore *lc) {
+  /* OpenSSL keeps paused handshakes by thread, so this is no business of setup.c. */
+  int err = rn_tls_thread_init(lc->view->topo.quic_limits.sign_jobs);
+  if (err != RN_OK) {
+    atomic_store_explicit(lc->stop, true, memory_order_relaxed);
+    return err;
+  }
+  lc->stats.lcore.tls_jobs_max = rn_tls_thread_jobs();
   rn_tsc_init(&lc->tsc, rte_get_tsc_hz(), rte_rdtsc(), rn_sys_now_ns());
   lc->now_ns = lc->published_ns = lc->info.start_ns = clock_ns(lc);
   if (rn_link_if(lc->link)->owned)
@@ -209,4 +216,5 @@ void rn_lcore_run(struct rn_lcore *lc) {
     }
   }
   publish(lc);
+  return RN_OK;
 }

@@ -65,8 +65,9 @@ int rn_lcore_setup(struct rn_lcore *lc, const struct rn_topo_view *view, uint32_
  * NULL: there is none. */
 void *rn_lcore_memory(size_t bytes);
 
-/* lcore.c: runs until CTL_SHUTDOWN or *stop, then closes every connection, flushes and returns. */
-void rn_lcore_run(struct rn_lcore *lc);
+/* lcore.c: runs until CTL_SHUTDOWN or *stop, then closes every connection, flushes and returns. On the lcore's own thread. RN_OK, or
+ * RN_ERR_CRYPTO when TLS cannot be set up on it; *stop is then set, for an lcore alone is no node. */
+int rn_lcore_run(struct rn_lcore *lc);
 
 /* control.c */
 int rn_control_sign(struct rn_lcore *lc, const struct rn_quic_sign_req *req);

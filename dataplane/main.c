@@ -53,10 +53,7 @@ static int open_port(const struct rn_topo *t, struct rn_port **out, char *why, s
   return rn_port_open(&cfg, out, why, why_bytes);
 }
 
-static int run(void *arg) {
-  rn_lcore_run(arg);
-  return RN_OK;
-}
+static int run(void *arg) { return rn_lcore_run(arg); }
 
 /* Memory and objects of all lcores. */
 static int set_up_all(const struct rn_topo_view *view, struct rn_port *port, struct rn_lcore **out,
@@ -103,7 +100,10 @@ static int run_all(const struct rn_topo_view *view, struct rn_port *port, char *
   say_what_is_served(t, rn_link_if(lcores[0].link));
   for (uint32_t i = 0; i < t->lcore_count; i++)
     args[i] = &lcores[i];
-  return rn_eal_run(run, args, t->lcore_count);
+  err = rn_eal_run(run, args, t->lcore_count);
+  if (err != RN_OK)
+    snprintf(why, why_bytes, "an lcore did not start: %s", rn_err_text(err));
+  return err;
 }
 
 int main(int argc, char **argv) {

@@ -159,8 +159,7 @@ static int make_tls(struct rn_lcore *lc, char *why, size_t why_bytes) {
   };
   cfg.cert_pem = rn_topo_cert(lc->view, &cfg.cert_pem_bytes);
   cfg.ca_pem = rn_topo_ca(lc->view, &cfg.ca_pem_bytes);
-  int err = rn_quic_tls_new(&cfg, &lc->tls, why, why_bytes);
-  return err == RN_OK ? rn_tls_thread_init(lc->view->topo.quic_limits.sign_jobs) : err;
+  return rn_quic_tls_new(&cfg, &lc->tls, why, why_bytes);
 }
 
 static int make_quic(struct rn_lcore *lc) {

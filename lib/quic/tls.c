@@ -258,10 +258,20 @@ void rn_quic_tls_free(struct rn_quic_tls *t) {
   OPENSSL_free(t);
 }
 
+static _Thread_local uint32_t thread_jobs;
+
 int rn_tls_thread_init(uint32_t sign_jobs) {
-  ASYNC_cleanup_thread(); /* a pool that OpenSSL made by itself would be lost */
+  rn_tls_thread_fini(); /* a pool that OpenSSL made by itself would be lost */
   /* One more runs while all others wait. */
-  return ASYNC_init_thread((size_t)sign_jobs + 1, 0) == 1 ? RN_OK : RN_ERR_CRYPTO;
+  if (ASYNC_init_thread((size_t)sign_jobs + 1, 0) != 1)
+    return RN_ERR_CRYPTO;
+  thread_jobs = sign_jobs;
+  return RN_OK;
 }
 
-void rn_tls_thread_fini(void) { ASYNC_cleanup_thread(); }
+uint32_t rn_tls_thread_jobs(void) { return thread_jobs; }
+
+void rn_tls_thread_fini(void) {
+  ASYNC_cleanup_thread();
+  thread_jobs = 0;
+}

@@ -46,6 +46,8 @@ void rn_quic_tls_free(struct rn_quic_tls *t);
 /* Once per thread that runs server handshakes, before the first: how many may wait for a signature at
  * a time. Without it there is no limit. RN_OK or RN_ERR_CRYPTO. fini when none is left. */
 int rn_tls_thread_init(uint32_t sign_jobs);
+/* What the calling thread was given; 0: no limit. */
+uint32_t rn_tls_thread_jobs(void);
 void rn_tls_thread_fini(void);
 
 /* The active_connection_id_limit that peers are told, whatever larger one ngtcp2 was given to enforce. */

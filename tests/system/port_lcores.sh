@@ -55,6 +55,8 @@ port:
   listen_port: 8080
 lcores:
   count: 2
+limits:
+  signing_queue: 40
 tls:
   cert: $work/tls/node.crt
   key: $work/tls/node.key
@@ -68,6 +70,8 @@ dataplane=$(grep -o 'rpcnet-dataplane started, pid [0-9]*' "$log" | grep -o '[0-
 between "threads of the data plane" "$(find "/proc/$dataplane/task" -maxdepth 1 -mindepth 1 | wc -l)" 3 9
 between "none of them has a capability" "$(cat "/proc/$dataplane"/task/*/status | grep -E '^Cap(Prm|Eff|Inh|Amb)' | grep -vc ':.0*$')" 0 0
 between "each has a seccomp filter" "$(cat "/proc/$dataplane"/task/*/status | grep -E '^Seccomp:' | grep -vc '2$')" 0 0
+
+between "each lcore's thread has its own room for paused handshakes" "$(counter tls_jobs_max)" 80 80
 
 sleep 1
 before=$(ticks)

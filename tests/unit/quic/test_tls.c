@@ -1,5 +1,7 @@
 #include "rn_test.h"
 
+#include <pthread.h>
+
 #include <openssl/ssl.h>
 
 #include "quic/close.h"
@@ -251,6 +253,59 @@ static void jobs_beyond_the_limit_fail_cleanly(void **state) {
   for (int i = 0; i < 3; i++)
     pair_end(&p[i]);
   rn_tls_thread_fini();
+  node_free(&n);
+}
+
+/* How many of three handshakes on the calling thread wait for their signature; the others have failed. */
+static int three_wait(const struct node *n) {
+  struct pair p[3];
+  int waiting = 0;
+  for (int i = 0; i < 3; i++) {
+    p[i] = (struct pair){ .server_key = n->key, .hold_signatures = true };
+    if (!pair_start(&p[i], n->client, n->server, "localhost"))
+      return -1;
+    pair_run(&p[i]);
+    waiting += p[i].server.tls.sign_wanted;
+  }
+  for (int i = 0; i < 3; i++)
+    pair_end(&p[i]);
+  return waiting;
+}
+
+struct other_thread {
+  const struct node *node;
+  uint32_t jobs_at_first, jobs_then;
+  int wait_at_first, wait_then;
+};
+
+static void *on_another_thread(void *arg) {
+  struct other_thread *o = arg;
+  o->jobs_at_first = rn_tls_thread_jobs();
+  o->wait_at_first = three_wait(o->node);
+  if (rn_tls_thread_init(1) != RN_OK)
+    return NULL;
+  o->jobs_then = rn_tls_thread_jobs();
+  o->wait_then = three_wait(o->node);
+  rn_tls_thread_fini();
+  return NULL;
+}
+
+static void each_thread_has_jobs_of_its_own(void **state) {
+  (void)state;
+  struct node n = node_new("P-256", &localhost, NULL, NULL);
+  assert_int_equal(rn_tls_thread_init(1), RN_OK);
+  assert_int_equal(three_wait(&n), 2);
+  struct other_thread o = { .node = &n };
+  pthread_t t;
+  assert_int_equal(pthread_create(&t, NULL, on_another_thread, &o), 0);
+  assert_int_equal(pthread_join(t, NULL), 0);
+  assert_int_equal(o.jobs_at_first, 0);
+  assert_int_equal(o.wait_at_first, 3); /* this thread's limit is not the other's */
+  assert_int_equal(o.jobs_then, 1);
+  assert_int_equal(o.wait_then, 2);
+  assert_int_equal(rn_tls_thread_jobs(), 1);
+  rn_tls_thread_fini();
+  assert_int_equal(rn_tls_thread_jobs(), 0);
   node_free(&n);
 }
 
@@ -534,6 +589,7 @@ int main(void) {
     cmocka_unit_test(a_connection_may_end_while_it_waits),
     cmocka_unit_test(signatures_come_back_in_any_order),
     cmocka_unit_test(jobs_beyond_the_limit_fail_cleanly),
+    cmocka_unit_test(each_thread_has_jobs_of_its_own),
     cmocka_unit_test(hello_retry_request_finds_a_common_group),
     cmocka_unit_test(alpn_mismatch_is_no_application_protocol),
     cmocka_unit_test(the_certificate_must_carry_the_name),
