@@ -5,6 +5,7 @@
  *
  * Only what runs within guard_counted is counted, which is the endpoint and the RPC layer of SIDE after a warm-up. Signing is not: another process
  * does it in a node. */
+#include "bench/wire.h"
 #include "dataplane/serve/builtin.h"
 #include "harness/peer.h"
 #include "rpc/client.h"
@@ -16,16 +17,8 @@
 #include <string.h>
 
 #define CALL_BYTES 32
-#define QUEUE_MAX  1024
 #define TURN_NS    UINT64_C(10000)
 #define MS         UINT64_C(1000000)
-
-struct wire {
-  uint8_t bytes[QUEUE_MAX][1500];
-  struct rn_dgram dgrams[QUEUE_MAX];
-  uint32_t count;
-  struct rn_path seen_as; /* by the receiver */
-};
 
 struct world {
   struct peer client, server;
@@ -193,43 +186,18 @@ static const struct rn_quic_events server_events = {
 
 /* ---- turns ---- */
 
-static uint8_t *reserve(void *ctx, size_t cap) {
-  struct wire *w = ctx;
-  return w->count < QUEUE_MAX && cap <= sizeof(w->bytes[0]) ? w->bytes[w->count] : NULL;
-}
-
-static void commit(void *ctx, const struct rn_path *path, uint8_t ecn, size_t len) {
-  struct wire *w = ctx;
-  (void)path;
-  if (len == 0)
-    return;
-  w->dgrams[w->count] = (struct rn_dgram){
-    .data = w->bytes[w->count], .len = (uint32_t)len, .ecn = ecn, .path = w->seen_as
-  };
-  w->count++;
-}
-
-static void receive(struct world *w, struct rn_quic *q, struct wire *in) {
-  rn_quic_rx(q, w->now_ns, in->dgrams, in->count);
-  in->count = 0;
-  if (rn_quic_next_expiry(q) <= w->now_ns)
-    rn_quic_timers(q, w->now_ns);
-}
-
 static void client_turn(struct world *w) {
-  const struct rn_quic_sink sink = { .reserve = reserve, .commit = commit, .ctx = &w->to_server };
-  receive(w, w->client.q, &w->to_client);
+  wire_receive(&w->to_client, w->client.q, w->now_ns);
   if (rn_rpc_client_next_expiry(w->rpc_client) <= w->now_ns)
     rn_rpc_client_timers(w->rpc_client, w->now_ns);
-  rn_quic_tx(w->client.q, w->now_ns, &sink);
+  wire_send(&w->to_server, w->client.q, w->now_ns);
 }
 
 static void server_turn(struct world *w) {
-  const struct rn_quic_sink sink = { .reserve = reserve, .commit = commit, .ctx = &w->to_client };
-  receive(w, w->server.q, &w->to_server);
+  wire_receive(&w->to_server, w->server.q, w->now_ns);
   if (rn_rpc_server_next_expiry(w->rpc_server) <= w->now_ns)
     rn_rpc_server_timers(w->rpc_server, w->now_ns);
-  rn_quic_tx(w->server.q, w->now_ns, &sink);
+  wire_send(&w->to_client, w->server.q, w->now_ns);
 }
 
 /* What bench/guard/run counts, by this name: never inlined, cloned or nested. */
@@ -325,10 +293,7 @@ static struct world *world_new(const struct pki *pki) {
   w->server.params.config.conn_window = w->client.params.config.conn_window = 16u << 20;
   peer_start(&w->server, NULL, NULL);
   peer_start(&w->client, pki, NULL);
-  const struct rn_path path = { .local = { .ip = { 127, 0, 0, 1 }, .port = 4000, .family = 4 },
-                                .remote = { .ip = { 127, 0, 0, 2 }, .port = 8080, .family = 4 } };
-  w->to_client.seen_as = path;
-  w->to_server.seen_as = (struct rn_path){ .local = path.remote, .remote = path.local };
+  wire_pair(&w->to_server, &w->to_client);
 
   const struct rn_rpc_server_limits sl = { .calls = 1024, .body_bytes = 1u << 20, .methods = 64 };
   const struct rn_rpc_server_config sc = { .max_request_bytes = 1u << 20,

@@ -2,6 +2,7 @@
  * time spent in the server's endpoint is counted, per call. No network, no RPC parsing, no handler but an echo.
  *
  *   quic_limit [--seconds S] [--rounds N] [--json] [OUTSTANDING...]      default: 1 16 64 256 1024, five rounds of 1 s each */
+#include "bench/wire.h"
 #include "harness/peer.h"
 
 #include <argp.h>
@@ -12,15 +13,7 @@
 #include <time.h>
 
 #define CALL_BYTES 32
-#define QUEUE_MAX  4096
 #define ROUNDS_MAX 99
-
-struct wire {
-  uint8_t bytes[QUEUE_MAX][1500];
-  struct rn_dgram dgrams[QUEUE_MAX];
-  uint32_t count;
-  struct rn_path seen_as; /* by the receiver */
-};
 
 struct bench {
   struct peer client, server;
@@ -104,30 +97,11 @@ static const struct rn_quic_events server_events = {
   .sign = sign,
 };
 
-/* ---- the wire ---- */
-
-static uint8_t *reserve(void *ctx, size_t cap) {
-  struct wire *w = ctx;
-  return w->count < QUEUE_MAX && cap <= sizeof(w->bytes[0]) ? w->bytes[w->count] : NULL;
-}
-
-static void commit(void *ctx, const struct rn_path *path, uint8_t ecn, size_t len) {
-  struct wire *w = ctx;
-  (void)path;
-  if (len == 0)
-    return;
-  w->dgrams[w->count] = (struct rn_dgram){
-    .data = w->bytes[w->count], .len = (uint32_t)len, .ecn = ecn, .path = w->seen_as
-  };
-  w->count++;
-}
+/* ---- turns ---- */
 
 static void client_turn(struct bench *b) {
   uint64_t now = clock_ns();
-  rn_quic_rx(b->client.q, now, b->to_client.dgrams, b->to_client.count);
-  b->to_client.count = 0;
-  if (rn_quic_next_expiry(b->client.q) <= now)
-    rn_quic_timers(b->client.q, now);
+  wire_receive(&b->to_client, b->client.q, now);
   while (b->conn != NULL && b->in_flight < b->outstanding) {
     static const uint8_t payload[CALL_BYTES] = { 1 };
     struct rn_quic_stream *s;
@@ -137,19 +111,13 @@ static void client_turn(struct bench *b) {
       abort();
     b->in_flight++;
   }
-  const struct rn_quic_sink sink = { .reserve = reserve, .commit = commit, .ctx = &b->to_server };
-  rn_quic_tx(b->client.q, now, &sink);
+  wire_send(&b->to_server, b->client.q, now);
 }
 
 static void server_turn(struct bench *b) {
-  const struct rn_quic_sink sink = { .reserve = reserve, .commit = commit, .ctx = &b->to_client };
   uint64_t now = clock_ns();
-  b->server_rx += b->to_server.count;
-  rn_quic_rx(b->server.q, now, b->to_server.dgrams, b->to_server.count);
-  b->to_server.count = 0;
-  if (rn_quic_next_expiry(b->server.q) <= now)
-    rn_quic_timers(b->server.q, now);
-  b->server_tx += rn_quic_tx(b->server.q, now, &sink);
+  b->server_rx += wire_receive(&b->to_server, b->server.q, now);
+  b->server_tx += wire_send(&b->to_client, b->server.q, now);
   b->server_ns += clock_ns() - now;
 }
 
@@ -168,12 +136,9 @@ static struct bench *bench_new(const struct pki *pki, uint32_t outstanding) {
   b->server.params.config.conn_window = b->client.params.config.conn_window = 16u << 20;
   peer_start(&b->server, NULL, NULL);
   peer_start(&b->client, pki, NULL);
-  const struct rn_path path = { .local = { .ip = { 127, 0, 0, 1 }, .port = 4000, .family = 4 },
-                                .remote = { .ip = { 127, 0, 0, 2 }, .port = 8080, .family = 4 } };
-  b->to_client.seen_as = path;
-  b->to_server.seen_as = (struct rn_path){ .local = path.remote, .remote = path.local };
+  wire_pair(&b->to_server, &b->to_client);
   struct rn_quic_conn *c;
-  if (rn_quic_connect(b->client.q, clock_ns(), &path, "localhost", &c) != RN_OK)
+  if (rn_quic_connect(b->client.q, clock_ns(), &b->to_client.seen_as, "localhost", &c) != RN_OK)
     abort();
   return b;
 }
