@@ -17,7 +17,7 @@ struct rn_child {
 /* Pauses: none after a process that ran for RN_CHILD_STEADY_NS, then doubling from the first to the last. */
 #define RN_CHILD_PAUSE_FIRST_NS 50000000ull
 #define RN_CHILD_PAUSE_LAST_NS  800000000ull
-#define RN_CHILD_STEADY_NS      10000000000ull
+#define RN_CHILD_STEADY_NS      1000000000ull
 
 void rn_child_init(struct rn_child *c, const char *name);
 void rn_child_started(struct rn_child *c, pid_t pid, int pidfd, uint64_t now_ns);

@@ -112,6 +112,13 @@ static void check_node(struct rn_config_load *l) {
       "with node.run_dir before it, longer than the 107 bytes that a unix socket's path may have");
 }
 
+static void check_http(struct rn_config_load *l) {
+  struct rn_addr a;
+  bool wrong = rn_addr_parse(l->cfg.http.listen, &a) != RN_OK || a.port == 0;
+  clash(l, wrong, RN_CONFIG_http_listen, RN_CONFIG_http_listen,
+        "allowed: an address and a port, such as 127.0.0.1:9464 or [::1]:9464");
+}
+
 static bool on_link(const struct rn_addr *a, const struct rn_config_prefix *p) {
   if (a->family != p->addr.family)
     return false;
@@ -178,7 +185,9 @@ static void check_lcores(struct rn_config_load *l) {
   clash(l, l->cfg.port.rx_descriptors + l->cfg.port.tx_descriptors > m->packet_buffers,
         RN_CONFIG_memory_packet_buffers, RN_CONFIG_port_rx_descriptors,
         "fewer than port.rx_descriptors and port.tx_descriptors together");
-  clash(l, (uint64_t)c->count * m->packet_buffers * BUFFER_BYTES_MIN > m->packet_memory,
+  clash(l,
+        m->packet_memory != 0 &&
+            (uint64_t)c->count * m->packet_buffers * BUFFER_BYTES_MIN > m->packet_memory,
         RN_CONFIG_memory_packet_memory, RN_CONFIG_memory_packet_buffers,
         "too small for memory.packet_buffers of 2304 bytes for each lcore");
 }
@@ -235,6 +244,7 @@ static void check_limits(struct rn_config_load *l) {
 
 void rn_config_check(struct rn_config_load *l) {
   check_node(l);
+  check_http(l);
   check_port(l);
   check_lcores(l);
   check_tls(l);

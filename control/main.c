@@ -10,11 +10,13 @@
 #include <uv.h>
 
 #include "control/admin.h"
+#include "control/http.h"
 #include "control/node.h"
 #include "control/sandbox.h"
 #include "control/startup.h"
 #include "control/topo_of.h"
 #include "sys/channel.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/privs.h"
 #include "util/err.h"
@@ -62,6 +64,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static struct rn_startup startup;
 static struct rn_node node;
 static struct rn_admin *admin;
+static struct rn_http *http;
 
 /* Everything a start would refuse, without starting: the files, and the description that the data plane would get. */
 static int check(const char *config) {
@@ -127,13 +130,23 @@ static void on_signal(uv_signal_t *h, int sig) {
 static void on_second(uv_timer_t *h) {
   (void)h;
   rn_node_sample(&node, true);
+  rn_node_say_hello(&node);
+  rn_rates_sample(&node.rates, &node, rn_sys_now_ns());
+}
+
+static int start_http(uv_loop_t *loop) {
+  const struct rn_http_limits limits = { .connections = startup.cfg.http.connections,
+                                         .timeout_ms = RN_HTTP_TIMEOUT_MS };
+  if (!startup.cfg.http.enabled)
+    return RN_OK;
+  return rn_http_new(loop, RN_PARENT_FD_HTTP, &limits, &node, &http);
 }
 
 static int start_handles(uv_loop_t *loop) {
   static uv_poll_t bell, channel;
   static uv_signal_t term;
   static uv_timer_t second;
-  if (rn_admin_new(loop, RN_PARENT_FD_ADMIN, &node, &admin) != RN_OK)
+  if (rn_admin_new(loop, RN_PARENT_FD_ADMIN, &node, &admin) != RN_OK || start_http(loop) != RN_OK)
     return RN_ERR_SYS;
   bool ok = uv_poll_init(loop, &bell, node.bell_fd) == 0 &&
             uv_poll_start(&bell, UV_READABLE, on_bell) == 0 &&
@@ -190,7 +203,12 @@ static int run(const char *config) {
   node.epoch_base = hello.seed[0];
   node.signer.loop = &loop;
   use_secret(&hello);
+  rn_startup_correct(&startup, &hello, fds, &fd_count);
   int err = rn_node_init(&node, &hello, fds, fd_count, why, sizeof(why));
+  for (size_t i = 0; i < startup.unasked_count && err == RN_OK; i++) {
+    if (startup.unasked[i].type == RN_PARENT_SHUTDOWN)
+      err = rn_node_on_parent(&node, &startup.unasked[i]);
+  }
   if (err == RN_OK && start_handles(&loop) != RN_OK) {
     snprintf(why, sizeof(why), "the event loop cannot be set up");
     err = RN_ERR_SYS;

@@ -157,10 +157,12 @@ static int adopt(struct rn_node *n, const struct rn_parent_msg *hello, int regio
   return attach_rings(n);
 }
 
-static void say_hello(struct rn_node *n) {
+void rn_node_say_hello(struct rn_node *n) {
   const struct rn_msg_ctl_hello hello = { .pid = (uint32_t)getpid() };
-  for (uint32_t i = 0; i < n->topo.lcore_count; i++)
-    rn_node_send(n, i, RN_MSG_CTL_HELLO, &hello, NULL, 0);
+  for (uint32_t i = 0; n->state == RN_NODE_STARTING && i < n->topo.lcore_count; i++) {
+    if (!n->lcores[i].ready)
+      rn_node_send(n, i, RN_MSG_CTL_HELLO, &hello, NULL, 0);
+  }
 }
 
 static int make_bells(struct rn_node *n) {
@@ -224,7 +226,7 @@ int rn_node_init(struct rn_node *n, const struct rn_parent_msg *hello, const int
     return rn_sys_send(n->channel, &stop, sizeof(stop), NULL, 0) == RN_OK ? RN_OK : RN_ERR_SYS;
   }
   set_state(n, RN_NODE_STARTING);
-  say_hello(n);
+  rn_node_say_hello(n);
   rn_node_drain(n);
   return RN_OK;
 }

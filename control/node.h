@@ -11,6 +11,7 @@
 #include "control/config.h"
 #include "control/keys.h"
 #include "control/parent_msg.h"
+#include "control/rates.h"
 #include "control/signer.h"
 #include "control/stats.h"
 #include "ring/msg.h"
@@ -58,6 +59,7 @@ struct rn_node {
   bool stopping;
   struct rn_signer signer;
   struct rn_control_stats stats;
+  struct rn_rates rates;
 };
 
 /* After cfg, keys, ca, secret, epoch_base, privileged, bpf_attached, channel, and signer.loop are set. hello and its descriptors (taken over) say whether a
@@ -69,6 +71,10 @@ void rn_node_fini(struct rn_node *n);
 
 /* Asks rpcnetd to start a data plane with a new region. RN_OK; RN_ERR_CONFIG or RN_ERR_SYS, logged. */
 int rn_node_start(struct rn_node *n);
+
+/* Asks every lcore that has not said so whether it serves. Once a second while starting: an answer is lost when the ring was full of what nobody read
+ * while control was dead. */
+void rn_node_say_hello(struct rn_node *n);
 
 /* Reads every lcore's ring until all are empty and our sleep is announced. When the doorbell rings. */
 void rn_node_drain(struct rn_node *n);

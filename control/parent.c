@@ -39,12 +39,12 @@ static int start_control(struct rn_parent *p, uint64_t now_ns) {
     return RN_ERR_SYS;
   char *argv[] = { (char *)(uintptr_t)"rpcnet-control", (char *)(uintptr_t)"--config",
                    (char *)(uintptr_t)p->config_name, NULL };
-  const int fds[] = { pair[1], p->admin_fd };
+  const int fds[] = { pair[1], p->admin_fd, p->http_fd };
   bool root = geteuid() == 0;
   const struct rn_sys_spawn s = { .path = p->control_path,
                                   .argv = argv,
                                   .fds = fds,
-                                  .fd_count = 2,
+                                  .fd_count = p->http_fd >= 0 ? 3 : 2,
                                   .uid = root ? p->cfg.node.control_uid : 0,
                                   .gid = root ? p->cfg.node.control_gid : 0 };
   int err = rn_sys_spawn(&s, &pid, &pidfd);

@@ -23,6 +23,7 @@ struct rn_parent {
   int config_fd; /* a copy of the file: the configuration of this rpcnetd's whole life */
   int signal_fd;
   int admin_fd;
+  int http_fd; /* -1: not enabled */
   char admin_path[200];
   uint8_t seed[32];
 

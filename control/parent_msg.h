@@ -1,7 +1,8 @@
 /* control/parent_msg.h: what rpcnet-control may ask of rpcnetd, and what it is told. One SEQPACKET message is one struct rn_parent_msg; anything that
  * is not in this list is refused and logged.
  *
- *   rpcnetd starts rpcnet-control with descriptors 3 (its end of the channel) and 4 (the admin socket, listening):
+ *   rpcnetd starts rpcnet-control with descriptors 3 (its end of the channel), 4 (the admin socket, listening) and, with
+ *   http.enabled, 5 (the HTTP socket, listening):
  *
  *   rpcnetd                                   rpcnet-control
  *   HELLO (what runs already)          --->
@@ -19,6 +20,7 @@
 
 #define RN_PARENT_FD_CHANNEL 3
 #define RN_PARENT_FD_ADMIN   4
+#define RN_PARENT_FD_HTTP    5 /* with http.enabled only */
 
 enum rn_parent_type {
   RN_PARENT_NONE,

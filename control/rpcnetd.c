@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "control/http_listen.h"
 #include "control/parent.h"
 #include "control/paths.h"
 #include "sys/event.h"
@@ -164,6 +165,14 @@ static int listen_admin(struct rn_parent *p) {
   return RN_OK;
 }
 
+static int listen_http(struct rn_parent *p) {
+  const struct rn_config_http *c = &p->cfg.http;
+  if (!c->enabled || rn_http_listen(c->listen, &p->http_fd) == RN_OK)
+    return RN_OK;
+  rn_error("http.listen %s: %s", c->listen, strerror(errno));
+  return RN_ERR_CONFIG;
+}
+
 static int prepare(struct rn_parent *p) {
   static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0 };
   if (rn_sys_signals(signals, &p->signal_fd) != RN_OK ||
@@ -171,7 +180,8 @@ static int prepare(struct rn_parent *p) {
     rn_error("cannot start: %s", strerror(errno));
     return RN_ERR_SYS;
   }
-  return listen_admin(p);
+  int err = listen_admin(p);
+  return err == RN_OK ? listen_http(p) : err;
 }
 
 /* The checks that need the key are control's: it does them in our place. */
@@ -203,7 +213,8 @@ int main(int argc, char **argv) {
                           .dataplane_path = dataplane_path,
                           .channel = -1,
                           .config_fd = -1,
-                          .admin_fd = -1 };
+                          .admin_fd = -1,
+                          .http_fd = -1 };
   rn_child_init(&p.control, "rpcnet-control");
   rn_child_init(&p.dataplane, "rpcnet-dataplane");
   rn_port_attach_init(&p.port);

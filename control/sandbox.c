@@ -30,6 +30,11 @@ static const struct rn_sys_call calls[] = {
   RN_SYS_CALL(fcntl, "the same; seals of regions"),
   RN_SYS_CALL(fstat, "size of a region; stdio"),
   RN_SYS_CALL(newfstatat, "the same in newer C libraries"),
+  /* HTTP */
+  RN_SYS_CALL(setsockopt, "libmicrohttpd: when a segment goes out"),
+  RN_SYS_CALL(recvfrom, "HTTP requests"),
+  RN_SYS_CALL(sendto, "HTTP answers"),
+  RN_SYS_CALL(shutdown, "HTTP connections that end, or are late"),
   /* rpcnetd and the data plane */
   RN_SYS_CALL(sendmsg, "requests to rpcnetd, with descriptors"),
   RN_SYS_CALL(recvmsg, "its answers"),

@@ -42,15 +42,27 @@ int rn_startup_hello(int channel, struct rn_parent_msg *out, int *fds, size_t *f
   return RN_OK;
 }
 
+/* The data plane may die, or the node be told to end, while we ask: what rpcnetd says of that is kept for later. */
+static bool keep_unasked(struct rn_startup *s, const struct rn_parent_msg *m) {
+  if ((m->type != RN_PARENT_ENDED && m->type != RN_PARENT_SHUTDOWN) ||
+      s->unasked_count == sizeof(s->unasked) / sizeof(s->unasked[0]))
+    return false;
+  s->unasked[s->unasked_count++] = *m;
+  return true;
+}
+
 /* One request and its reply. *fd is -1 unless the reply brought a descriptor. */
-static int ask(int channel, enum rn_parent_type type, uint32_t arg, struct rn_parent_msg *reply,
-               int *fd) {
+static int ask(int channel, struct rn_startup *s, enum rn_parent_type type, uint32_t arg,
+               struct rn_parent_msg *reply, int *fd) {
   const struct rn_parent_msg m = { .type = type, .arg = arg };
-  size_t fd_count = 1;
+  int err = rn_sys_send(channel, &m, sizeof(m), NULL, 0);
   *fd = -1;
-  if (rn_sys_send(channel, &m, sizeof(m), NULL, 0) != RN_OK ||
-      wait_message(channel, reply, fd, &fd_count) != RN_OK || reply->type != RN_PARENT_REPLY ||
-      reply->arg != type) {
+  do {
+    size_t fd_count = 1;
+    if (err == RN_OK)
+      err = wait_message(channel, reply, fd, &fd_count);
+  } while (err == RN_OK && keep_unasked(s, reply));
+  if (err != RN_OK || reply->type != RN_PARENT_REPLY || reply->arg != type) {
     snprintf(reply->text, sizeof(reply->text), "rpcnetd does not answer");
     return RN_ERR_SYS;
   }
@@ -58,15 +70,15 @@ static int ask(int channel, enum rn_parent_type type, uint32_t arg, struct rn_pa
 }
 
 /* An open file; logs what keeps it from being opened. */
-static int open_file(const struct rn_startup_source *src, enum rn_parent_file file, const char *key,
-                     const char *path, int *out) {
+static int open_file(const struct rn_startup_source *src, struct rn_startup *s,
+                     enum rn_parent_file file, const char *key, const char *path, int *out) {
   struct rn_parent_msg reply;
   int fd = -1;
   if (src->channel < 0) {
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
       snprintf(reply.text, sizeof(reply.text), "%s", strerror(errno));
-  } else if (ask(src->channel, RN_PARENT_OPEN, file, &reply, &fd) == RN_OK && fd < 0) {
+  } else if (ask(src->channel, s, RN_PARENT_OPEN, file, &reply, &fd) == RN_OK && fd < 0) {
     snprintf(reply.text, sizeof(reply.text), "rpcnetd sent no descriptor");
   }
   if (fd < 0) {
@@ -83,7 +95,7 @@ static int load_config(const struct rn_startup_source *src, struct rn_startup *s
   if (err == RN_OK && src->channel < 0) {
     err = rn_config_load_file(src->config_path, &s->cfg, errs);
   } else if (err == RN_OK) {
-    err = open_file(src, RN_PARENT_FILE_CONFIG, "", src->config_path, &fd);
+    err = open_file(src, s, RN_PARENT_FILE_CONFIG, "", src->config_path, &fd);
     if (err == RN_OK) {
       err = rn_config_load_fd(fd, src->config_path, &s->cfg, errs);
       close(fd);
@@ -111,8 +123,8 @@ static int load_keys(const struct rn_startup_source *src, struct rn_startup *s) 
   char why[512];
   int cert_fd = -1, key_fd = -1;
   /* Both files are tried, so that both mistakes are reported. */
-  int err = open_file(src, RN_PARENT_FILE_CERT, "tls.cert", s->cfg.tls.cert, &cert_fd);
-  int key_err = open_file(src, RN_PARENT_FILE_KEY, "tls.key", s->cfg.tls.key, &key_fd);
+  int err = open_file(src, s, RN_PARENT_FILE_CERT, "tls.cert", s->cfg.tls.cert, &cert_fd);
+  int key_err = open_file(src, s, RN_PARENT_FILE_KEY, "tls.key", s->cfg.tls.key, &key_fd);
   if (err == RN_OK)
     err = key_err;
   if (err == RN_OK) {
@@ -135,7 +147,7 @@ static int load_ca(const struct rn_startup_source *src, struct rn_startup *s) {
   int fd;
   if (s->cfg.tls.ca[0] == '\0')
     return RN_OK;
-  int err = open_file(src, RN_PARENT_FILE_CA, "tls.ca", s->cfg.tls.ca, &fd);
+  int err = open_file(src, s, RN_PARENT_FILE_CA, "tls.ca", s->cfg.tls.ca, &fd);
   if (err != RN_OK)
     return err;
   err = rn_keys_read_ca(fd, s->cfg.tls.ca, &s->ca_pem, &s->ca_bytes, why, sizeof(why));
@@ -150,7 +162,8 @@ static int load_secret(const struct rn_startup_source *src, struct rn_startup *s
   int fd;
   if (s->cfg.node.secret_file[0] == '\0')
     return RN_OK;
-  int err = open_file(src, RN_PARENT_FILE_SECRET, "node.secret_file", s->cfg.node.secret_file, &fd);
+  int err =
+      open_file(src, s, RN_PARENT_FILE_SECRET, "node.secret_file", s->cfg.node.secret_file, &fd);
   if (err != RN_OK)
     return err;
   err = rn_keys_read_secret(fd, s->cfg.node.secret_file, s->secret, sizeof(s->secret),
@@ -180,7 +193,7 @@ int rn_startup_load(const struct rn_startup_source *src, struct rn_startup *out)
 int rn_startup_attach(const struct rn_startup_source *src, struct rn_startup *s) {
   struct rn_parent_msg reply;
   int fd;
-  int err = ask(src->channel, RN_PARENT_ATTACH, 0, &reply, &fd);
+  int err = ask(src->channel, s, RN_PARENT_ATTACH, 0, &reply, &fd);
   if (fd >= 0)
     close(fd);
   if (err != RN_OK) {
@@ -191,6 +204,19 @@ int rn_startup_attach(const struct rn_startup_source *src, struct rn_startup *s)
   if (reply.text[0] != '\0')
     rn_warn("port: %s", reply.text);
   return RN_OK;
+}
+
+void rn_startup_correct(const struct rn_startup *s, struct rn_parent_msg *hello, const int *fds,
+                        size_t *fd_count) {
+  for (size_t i = 0; i < s->unasked_count; i++) {
+    if (s->unasked[i].type != RN_PARENT_ENDED)
+      continue;
+    hello->arg = 0;
+    hello->starts = s->unasked[i].starts;
+    for (size_t j = 0; j < *fd_count; j++)
+      close(fds[j]);
+    *fd_count = 0;
+  }
 }
 
 void rn_startup_free(struct rn_startup *s) {

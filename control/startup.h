@@ -16,6 +16,9 @@ struct rn_startup {
   uint8_t secret[256];
   size_t secret_bytes; /* 0: none is configured */
   bool bpf_attached;
+  /* What rpcnetd said without being asked, in order: ENDED, SHUTDOWN. Neither comes twice to a control that has started nothing. */
+  struct rn_parent_msg unasked[2];
+  size_t unasked_count;
 };
 
 /* Where files come from: rpcnetd over the channel, or, for --check, the file system. */
@@ -32,6 +35,10 @@ int rn_startup_attach(const struct rn_startup_source *src, struct rn_startup *s)
 
 /* Waits for rpcnetd's first message. *fd_count: room in, received out. RN_OK or RN_ERR_SYS. */
 int rn_startup_hello(int channel, struct rn_parent_msg *out, int *fds, size_t *fd_count);
+
+/* When the data plane of hello ended meanwhile: hello as if it had never run; its fds[0..*fd_count) are closed. */
+void rn_startup_correct(const struct rn_startup *s, struct rn_parent_msg *hello, const int *fds,
+                        size_t *fd_count);
 
 /* Frees what load made, and wipes the secret. The keys too. */
 void rn_startup_free(struct rn_startup *s);

@@ -7,6 +7,7 @@
 
 #include <yyjson.h>
 
+#include "control/usage.h"
 #include "sys/clock.h"
 #include "util/addr.h"
 #include "util/err.h"
@@ -40,28 +41,11 @@ char *rn_status_error_json(const char *text, size_t *len) {
   return finish(doc, len);
 }
 
-/* CPU time and resident memory of a process, from /proc/PID/stat: fields 14, 15 and 24 after the name in parentheses. */
 static void add_usage(yyjson_mut_doc *doc, yyjson_mut_val *obj, uint32_t pid) {
-  char path[64], line[1024];
-  unsigned long utime = 0, stime = 0;
-  long rss = 0;
-  snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-  FILE *f = pid != 0 ? fopen(path, "re") : NULL;
-  if (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-    const char *rest = strrchr(line, ')');
-    if (rest != NULL)
-      (void)sscanf(
-          rest + 2,
-          "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
-          &utime, &stime, &rss);
-  }
-  if (f != NULL)
-    fclose(f);
-  double tick_s = 1.0 / (double)sysconf(_SC_CLK_TCK);
+  struct rn_usage u = rn_usage_of(pid);
   yyjson_mut_obj_add_uint(doc, obj, "pid", pid);
-  yyjson_mut_obj_add_real(doc, obj, "cpu_seconds", (double)(utime + stime) * tick_s);
-  yyjson_mut_obj_add_uint(doc, obj, "memory_bytes",
-                          (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE));
+  yyjson_mut_obj_add_real(doc, obj, "cpu_seconds", u.cpu_s);
+  yyjson_mut_obj_add_uint(doc, obj, "memory_bytes", u.memory_bytes);
 }
 
 static void add_lcore(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct rn_node *n,

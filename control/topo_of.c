@@ -7,7 +7,11 @@
 #include "quic/secret.h"
 #include "util/err.h"
 
-#define IP_UDP_BYTES 48 /* IPv6 and UDP headers */
+#define IP_UDP_BYTES       48 /* IPv6 and UDP headers */
+#define STANDARD_MTU       1900
+#define BUFFER_BYTES       3072u  /* of a packet buffer with its headers, rounded up */
+#define JUMBO_BUFFER_BYTES 10240u /* the same for an MTU of 9216 */
+#define PACKET_SLACK_MB    64u    /* driver queues, and what EAL needs itself */
 
 static uint32_t pow2_at_least(uint32_t v, uint32_t min, uint32_t max) {
   uint32_t p = min;
@@ -21,6 +25,7 @@ static uint32_t at_most(uint32_t v, uint32_t max) { return v < max ? v : max; }
 static void fill_lcores(const struct rn_config_lcores *c, struct rn_topo *t) {
   t->lcore_count = c->count != 0 ? c->count : c->cores_count != 0 ? c->cores_count : 1;
   t->idle = c->idle;
+  t->scatter = c->scatter;
   for (uint32_t i = 0; i < t->lcore_count; i++)
     t->lcores[i].cpu = i < c->cores_count ? (int32_t)c->cores[i] : -1;
 }
@@ -59,6 +64,7 @@ static void fill_quic(const struct rn_config *cfg, struct rn_topo *t) {
   q->idle_timeout_ns = c->max_idle_timeout_ns;
   q->keep_alive_ns = c->keep_alive_interval_ns;
   q->handshake_timeout_ns = c->handshake_timeout_ns;
+  q->sign_timeout_ns = c->signature_timeout_ns;
   q->initial_rtt_ns = c->initial_rtt_ns;
   q->max_ack_delay_ns = c->max_ack_delay_ns;
   q->conn_window = c->connection_window;
@@ -69,6 +75,9 @@ static void fill_quic(const struct rn_config *cfg, struct rn_topo *t) {
   /* With an MTU taken from the interface the data plane puts its own value here. */
   q->max_udp_payload = cfg->port.mtu != 0 ? cfg->port.mtu - IP_UDP_BYTES : 1500 - IP_UDP_BYTES;
   q->pmtud = c->pmtud;
+  q->address_token_ns = c->address_token_lifetime_ns;
+  q->answers_per_s = l->stateless_answers;
+  q->prefix_handshakes_per_s = l->handshakes_per_prefix;
 }
 
 static void fill_tls(const struct rn_config *cfg, struct rn_topo_tls *t) {
@@ -102,12 +111,24 @@ static int fill_keys(const struct rn_config *cfg, const struct rn_topo_inputs *i
   t->cid.server_id = (uint16_t)cfg->node.server_id;
   t->cid.epoch = in->epoch;
   t->cid.lcore_count = (uint8_t)t->lcore_count;
-  /* Rotation 0: these keys hold as long as the secret. */
-  int err = rn_secret_cid_keys(in->secret, in->secret_bytes, 0, &t->cid);
-  if (err == RN_OK)
-    err = rn_secret_key(in->secret, in->secret_bytes, RN_SECRET_TICKET, 0, t->tls.ticket_keys,
-                        sizeof(t->tls.ticket_keys));
-  return err == RN_OK ? RN_OK : RN_ERR_CONFIG;
+  /* Epoch 0: these keys hold as long as the secret. */
+  struct rn_secret_keys keys;
+  if (rn_secret_derive(in->secret, in->secret_bytes, 0, &keys) != RN_OK)
+    return RN_ERR_CONFIG;
+  rn_secret_to_cid(&keys, &t->cid);
+  memcpy(t->tls.ticket_keys, keys.ticket, sizeof(t->tls.ticket_keys));
+  explicit_bzero(&keys, sizeof(keys));
+  return RN_OK;
+}
+
+/* auto: without huge pages memory is taken when touched, so there is room for jumbo frames, of which an MTU of 0 says nothing. */
+static uint32_t packet_memory_mb(const struct rn_config *cfg, uint32_t lcore_count) {
+  const struct rn_config_memory *m = &cfg->memory;
+  if (m->packet_memory != 0)
+    return (uint32_t)(m->packet_memory >> 20);
+  bool jumbo = cfg->port.mtu > STANDARD_MTU || (cfg->port.mtu == 0 && !m->hugepages);
+  uint64_t buffer_bytes = jumbo ? JUMBO_BUFFER_BYTES : BUFFER_BYTES;
+  return PACKET_SLACK_MB + (uint32_t)(lcore_count * m->packet_buffers * buffer_bytes >> 20);
 }
 
 int rn_topo_of_config(const struct rn_config *cfg, const struct rn_topo_inputs *in,
@@ -122,11 +143,11 @@ int rn_topo_of_config(const struct rn_config *cfg, const struct rn_topo_inputs *
   t->log_level = cfg->node.log_level;
   t->sandbox = cfg->node.sandbox;
   t->hugepages = cfg->memory.hugepages;
-  t->memory_mb = (uint32_t)(cfg->memory.packet_memory >> 20);
   t->mbufs_per_lcore = cfg->memory.packet_buffers;
   t->rx_descs = cfg->port.rx_descriptors;
   t->tx_descs = cfg->port.tx_descriptors;
   fill_lcores(&cfg->lcores, t);
+  t->memory_mb = packet_memory_mb(cfg, t->lcore_count);
   fill_port(&cfg->port, in->bpf_attached, &t->ports[0]);
   fill_quic(cfg, t);
   fill_tls(cfg, &t->tls);

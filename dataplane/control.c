@@ -53,6 +53,8 @@ static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
     break;
   case RN_MSG_CTL_HELLO:
     rn_control_ready(lc);
+    /* What the control before this one took and did not answer. */
+    rn_quic_sign_again(lc->quic, lc->now_ns);
     break;
   default:
     lc->stats.lcore.ring_corrupt++;
@@ -60,10 +62,11 @@ static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
   }
 }
 
+/* A signature sets a handshake going again, as dear as a hundred calls: one per turn, as Initials are admitted. */
 uint32_t rn_control_drain(struct rn_lcore *lc) {
-  struct rn_msg m;
+  struct rn_msg m = { 0 };
   uint32_t n = 0;
-  for (; n < RN_LCORE_MESSAGES; n++) {
+  for (; n < RN_LCORE_MESSAGES && m.type != RN_MSG_SIGN_RSP; n++) {
     int err = rn_msg_pop(&lc->from_control, RN_MSG_TO_LCORE, &m);
     if (err == RN_ERR_AGAIN)
       break;

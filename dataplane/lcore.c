@@ -43,6 +43,7 @@ static void publish(struct rn_lcore *lc) {
 static void tidy(struct rn_lcore *lc) {
   lc->tidied_ns = lc->now_ns;
   adjust_clock(lc);
+  rn_quic_set_wall(lc->quic, lc->now_ns, rn_sys_wall_ns());
   rn_link_tidy(lc->link, lc->now_ns);
   if (lc->kernel.fd >= 0 && rn_kernel_changed(&lc->kernel))
     rn_kernel_addrs(&lc->kernel, rn_link_if(lc->link));
@@ -120,7 +121,6 @@ static void sleep_lcore(struct rn_lcore *lc) {
     rn_sys_event_clear(lc->bell_fd);
   uint64_t slept = clock_ns(lc) - now;
   lc->stats.lcore.sleep_ns += slept;
-  lc->stats.lcore.idle_ns += slept;
 }
 
 /* More processes than cores would make a bare spin cost milliseconds of tail latency: spin, then yield, then sleep. A driver without a descriptor
@@ -142,9 +142,28 @@ static void idle(struct rn_lcore *lc) {
 
 /* ---- the loop ---- */
 
+/* topo.scatter: every other datagram goes to the next lcore, which does not know why it got it. */
+static size_t scatter(struct rn_lcore *lc, const struct rn_dgram *dgrams, size_t n,
+                      struct rn_dgram *out) {
+  uint32_t next = (lc->idx + 1) % lc->view->topo.lcore_count;
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (lc->scattered++ % 2 != 0)
+      rn_lcore_hand_over(lc, next, &dgrams[i]);
+    else
+      out[kept++] = dgrams[i];
+  }
+  return kept;
+}
+
 static size_t receive(struct rn_lcore *lc) {
   const struct rn_dgram *dgrams;
+  struct rn_dgram kept[RN_LINK_BURST];
   size_t frames, n = rn_link_rx(lc->link, lc->now_ns, &dgrams, &frames);
+  if (lc->view->topo.scatter && lc->steer != NULL) {
+    n = scatter(lc, dgrams, n, kept);
+    dgrams = kept;
+  }
   if (n > 0)
     rn_quic_rx(lc->quic, lc->now_ns, dgrams, n);
   rn_link_rx_done(lc->link);
@@ -182,6 +201,12 @@ static bool turn(struct rn_lcore *lc) {
   return work > 0;
 }
 
+static void record_turn(struct rn_lcore *lc, uint64_t took_ns) {
+  rn_stats_hist_add(lc->page, RN_HIST_turn_ns, took_ns, 1);
+  if (took_ns > lc->stats.lcore.turn_max_ns)
+    lc->stats.lcore.turn_max_ns = took_ns;
+}
+
 static bool is_finished(const struct rn_lcore *lc) {
   return lc->closing && ((!rn_quic_tx_pending(lc->quic) && !rn_link_waiting(lc->link)) ||
                          lc->now_ns >= lc->close_by_ns);
@@ -199,6 +224,7 @@ int rn_lcore_run(struct rn_lcore *lc) {
   lc->now_ns = lc->published_ns = lc->info.start_ns = clock_ns(lc);
   if (rn_link_if(lc->link)->owned)
     rn_link_announce(lc->link, lc->now_ns);
+  rn_quic_set_wall(lc->quic, lc->now_ns, rn_sys_wall_ns());
   rn_control_ready(lc);
   while (!is_finished(lc)) {
     bool busy = turn(lc);
@@ -208,11 +234,12 @@ int rn_lcore_run(struct rn_lcore *lc) {
     if (busy) {
       lc->stats.lcore.busy_turns++;
       lc->stats.lcore.busy_ns += took;
+      record_turn(lc, took);
       lc->busy_at_ns = now;
     } else {
-      lc->stats.lcore.idle_ns += took;
       idle(lc);
       lc->now_ns = clock_ns(lc);
+      lc->stats.lcore.idle_ns += took + (lc->now_ns - now);
     }
   }
   publish(lc);

@@ -5,6 +5,7 @@
  *   setup.c    memory and objects of an lcore, from the description of the node
  *   steer.c    datagrams that arrived at the wrong lcore
  *   tsc.c      its time
+ *   sleep.c    EAL's way to measure it, made short
  *
  * Frames are the business of port/link.h. */
 #pragma once
@@ -49,17 +50,28 @@ struct rn_lcore {
   uint64_t published_ns; /* when the statistics were last published */
   uint64_t tidied_ns;    /* when the link was last tidied */
   uint64_t busy_at_ns;   /* when there was work last */
+  uint64_t scattered;    /* datagrams looked at for topo.scatter */
   bool closing;          /* connections are closed: end when all is sent */
   uint64_t close_by_ns;
   _Atomic bool *stop;          /* SIGTERM */
   struct rn_lcore_stats stats; /* port and net are written in place, the rest in housekeeping */
 };
 
-/* setup.c: memory and objects of lcore idx. rings: what rn_steer_format made, NULL for a single lcore. Before privileges go. RN_OK, or an error
- * with why. */
-int rn_lcore_setup(struct rn_lcore *lc, const struct rn_topo_view *view, uint32_t idx,
-                   struct rn_port *port, void *rings, _Atomic bool *stop, char *why,
-                   size_t why_bytes);
+/* What lcores have in common. */
+struct rn_lcore_shared {
+  const struct rn_topo_view *view;
+  struct rn_port *port;
+  void *rings;            /* what rn_steer_format made; NULL for a single lcore */
+  uint8_t spread_key[16]; /* rn_quic_spread.key */
+  _Atomic bool *stop;     /* SIGTERM */
+};
+
+/* setup.c: memory and objects of lcore idx. Before privileges go. RN_OK, or an error with why. */
+int rn_lcore_setup(struct rn_lcore *lc, const struct rn_lcore_shared *shared, uint32_t idx,
+                   char *why, size_t why_bytes);
+
+/* setup.c: datagram d, which arrived here, belongs to lcore `to`. Dropped and counted when there is no room for it. */
+void rn_lcore_hand_over(struct rn_lcore *lc, uint32_t to, const struct rn_dgram *d);
 
 /* Zeroed private memory, never DPDK's, which some drivers hand to their peer. Touched when used, in huge pages where the kernel has them.
  * NULL: there is none. */
@@ -68,6 +80,9 @@ void *rn_lcore_memory(size_t bytes);
 /* lcore.c: runs until CTL_SHUTDOWN or *stop, then closes every connection, flushes and returns. On the lcore's own thread. RN_OK, or
  * RN_ERR_CRYPTO when TLS cannot be set up on it; *stop is then set, for an lcore alone is no node. */
 int rn_lcore_run(struct rn_lcore *lc);
+
+/* sleep.c: from now on nanosleep() sleeps for as long as it is asked to. After EAL has started. */
+void rn_sleep_as_asked(void);
 
 /* control.c */
 int rn_control_sign(struct rn_lcore *lc, const struct rn_quic_sign_req *req);

@@ -9,6 +9,7 @@
 #include <argp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #define EXIT_RUNTIME 1
 #define EXIT_CONFIG  2 /* a restart would not help */
@@ -60,15 +61,22 @@ static int set_up_all(const struct rn_topo_view *view, struct rn_port *port, str
                       char *why, size_t why_bytes) {
   uint32_t count = view->topo.lcore_count;
   struct rn_lcore *lcores = rn_lcore_memory(count * sizeof(*lcores));
-  void *rings = count > 1 ? rn_lcore_memory(rn_steer_footprint(count)) : NULL;
-  if (lcores == NULL || (count > 1 && rings == NULL)) {
+  struct rn_lcore_shared shared = { .view = view, .port = port, .stop = &stop };
+  if (count > 1)
+    shared.rings = rn_lcore_memory(rn_steer_footprint(count));
+  if (lcores == NULL || (count > 1 && shared.rings == NULL)) {
     snprintf(why, why_bytes, "out of memory");
     return RN_ERR_SYS;
   }
   if (count > 1)
-    rn_steer_format(rings, count);
+    rn_steer_format(shared.rings, count);
+  if (getrandom(shared.spread_key, sizeof(shared.spread_key), 0) !=
+      (ssize_t)sizeof(shared.spread_key)) {
+    snprintf(why, why_bytes, "the kernel gives no random bytes");
+    return RN_ERR_SYS;
+  }
   for (uint32_t i = 0; i < count; i++) {
-    int err = rn_lcore_setup(&lcores[i], view, i, port, rings, &stop, why, why_bytes);
+    int err = rn_lcore_setup(&lcores[i], &shared, i, why, why_bytes);
     if (err != RN_OK)
       return err;
   }
@@ -127,6 +135,7 @@ int main(int argc, char **argv) {
 
   struct rn_port *port = NULL;
   int err = start_eal(&view.topo, why, sizeof(why));
+  rn_sleep_as_asked();
   if (err == RN_OK)
     err = open_port(&view.topo, &port, why, sizeof(why));
   if (err == RN_OK)

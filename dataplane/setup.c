@@ -54,15 +54,18 @@ static void hand_over(struct rn_lcore *lc, uint32_t to, enum rn_net_kind kind,
     rn_sys_event_ring(RN_TOPO_FD_LCORE(to));
 }
 
-/* Its connection ID names another lcore. */
-static void on_foreign(void *app, uint32_t lcore_idx, const struct rn_dgram *d) {
-  struct rn_lcore *lc = app;
+void rn_lcore_hand_over(struct rn_lcore *lc, uint32_t to, const struct rn_dgram *d) {
   uint8_t mac[6];
   const struct rn_net_meta m = { .src_mac = mac };
   if (lc->steer != NULL && rn_link_mac(lc->link, &d->path.remote, mac))
-    hand_over(lc, lcore_idx, RN_NET_UDP, d, &m);
+    hand_over(lc, to, RN_NET_UDP, d, &m);
   else
     lc->stats.lcore.handoff_full++;
+}
+
+/* Its connection ID names another lcore. */
+static void on_foreign(void *app, uint32_t lcore_idx, const struct rn_dgram *d) {
+  rn_lcore_hand_over(app, lcore_idx, d);
 }
 
 /* The link heard something that the other lcores may have asked for. */
@@ -162,7 +165,7 @@ static int make_tls(struct rn_lcore *lc, char *why, size_t why_bytes) {
   return rn_quic_tls_new(&cfg, &lc->tls, why, why_bytes);
 }
 
-static int make_quic(struct rn_lcore *lc) {
+static int make_quic(struct rn_lcore *lc, const struct rn_lcore_shared *shared) {
   const struct rn_topo *t = &lc->view->topo;
   struct rn_quic_params p = { .limits = t->quic_limits,
                               .config = t->quic,
@@ -172,6 +175,10 @@ static int make_quic(struct rn_lcore *lc) {
                               .app = lc,
                               .rand = fill_random };
   p.cid.lcore_idx = (uint8_t)lc->idx;
+  if (t->scatter || !lc->port->driver->flows_stay) {
+    p.spread.lcores = (uint8_t)t->lcore_count;
+    memcpy(p.spread.key, shared->spread_key, sizeof(p.spread.key));
+  }
   uint32_t room = lc->port->info.mtu - RN_IP6_BYTES - RN_UDP_BYTES;
   if (p.config.max_udp_payload > room)
     p.config.max_udp_payload = room;
@@ -221,14 +228,14 @@ static int make_steer(struct rn_lcore *lc, void *rings) {
   return RN_OK;
 }
 
-int rn_lcore_setup(struct rn_lcore *lc, const struct rn_topo_view *view, uint32_t idx,
-                   struct rn_port *port, void *rings, _Atomic bool *stop, char *why,
-                   size_t why_bytes) {
+int rn_lcore_setup(struct rn_lcore *lc, const struct rn_lcore_shared *shared, uint32_t idx,
+                   char *why, size_t why_bytes) {
+  const struct rn_topo_view *view = shared->view;
   memset(lc, 0, sizeof(*lc));
   lc->view = view;
   lc->idx = idx;
-  lc->port = port;
-  lc->stop = stop;
+  lc->port = shared->port;
+  lc->stop = shared->stop;
   lc->bell_fd = RN_TOPO_FD_LCORE(idx);
   lc->control_bell_fd = RN_TOPO_FD_CONTROL;
   lc->page = rn_topo_stats(view, idx);
@@ -238,12 +245,12 @@ int rn_lcore_setup(struct rn_lcore *lc, const struct rn_topo_view *view, uint32_
     snprintf(why, why_bytes, "the rings to control are damaged");
     return err;
   }
-  err = make_steer(lc, rings);
+  err = make_steer(lc, shared->rings);
   if (err == RN_OK)
     err = make_link(lc, why, why_bytes);
   if (err == RN_OK)
     err = make_tls(lc, why, why_bytes);
-  if (err == RN_OK && (err = make_quic(lc)) != RN_OK)
+  if (err == RN_OK && (err = make_quic(lc, shared)) != RN_OK)
     snprintf(why, why_bytes, "QUIC endpoint: %s", rn_err_text(err));
   if (err == RN_OK && (err = make_rpc(lc)) != RN_OK)
     snprintf(why, why_bytes, "RPC server: %s", rn_err_text(err));

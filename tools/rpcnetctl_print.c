@@ -98,7 +98,10 @@ void rn_ctl_print_stats(FILE *out, yyjson_val *r, bool all) {
     print_metric(out, m, lcores, all);
   }
   fprintf(out, "\ncontrol\n");
-  yyjson_obj_foreach(yyjson_obj_get(r, "control"), i, count, key, value) {
+  yyjson_val *control = yyjson_obj_get(r, "control");
+  if (control == NULL) /* yyjson counts on from the address */
+    return;
+  yyjson_obj_foreach(control, i, count, key, value) {
     if (all || yyjson_get_uint(value) != 0)
       fprintf(out, "  %-24s %16" PRIu64 "\n", yyjson_get_str(key), yyjson_get_uint(value));
   }

@@ -189,6 +189,7 @@ static uint64_t missed(struct rn_port *p, uint16_t queue) {
 const struct rn_port_driver rn_port_af_packet = {
   .name = "af_packet",
   .id = RN_TOPO_AF_PACKET,
+  .flows_stay = true, /* PACKET_FANOUT_HASH */
   .probe = probe,
   .open = open_port,
   .rx_burst = rn_ethdev_rx,

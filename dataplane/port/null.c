@@ -26,6 +26,7 @@ static uint64_t missed(struct rn_port *p, uint16_t queue) {
 const struct rn_port_driver rn_port_null = {
   .name = "null",
   .id = RN_TOPO_NULL,
+  .flows_stay = true,
   .probe = probe,
   .open = open_port,
   .rx_burst = rn_ethdev_rx,

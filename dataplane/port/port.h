@@ -44,6 +44,7 @@ struct rn_port {
 struct rn_port_driver {
   const char *name; /* as in the configuration */
   enum rn_topo_driver id;
+  bool flows_stay; /* what has the same addresses and ports always comes to the same queue */
 
   /* Looks at the device. RN_OK; RN_ERR_NOENT or RN_ERR_SYS with the reason in why. */
   int (*probe)(const struct rn_topo_port *profile, struct rn_port_info *out, char *why,

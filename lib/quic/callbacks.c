@@ -106,10 +106,14 @@ static int on_handshake_completed(ngtcp2_conn *ng, void *user) {
   return 0;
 }
 
+/* HANDSHAKE_DONE, sent by a server that cannot have our Finished yet: ngtcp2 1.22.1 has dropped its Handshake packets by now and would look for
+ * them as it writes. RFC 9000 section 19.20 has no place for it. */
 static int on_handshake_confirmed(ngtcp2_conn *ng, void *user) {
+  struct rn_quic_conn *c = user;
   (void)ng;
-  ((struct rn_quic_conn *)user)->confirmed_pending = true;
-  return 0;
+  c->early_done = !c->last_flight;
+  c->confirmed_pending = c->last_flight;
+  return c->last_flight ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
 static int on_path_validation(ngtcp2_conn *ng, uint32_t flags, const ngtcp2_path *path,
@@ -148,6 +152,12 @@ static void on_rand(uint8_t *dest, size_t len, const ngtcp2_rand_ctx *ctx) {
   q->rand(q->rand_ctx, dest, len);
 }
 
+static int on_new_token(ngtcp2_conn *ng, const uint8_t *token, size_t len, void *user) {
+  (void)ng;
+  newtoken_keep(user, token, len);
+  return 0;
+}
+
 static int on_stateless_reset(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset2 *sr, void *user) {
   (void)ng, (void)sr;
   ((struct rn_quic_conn *)user)->got_reset = true;
@@ -182,6 +192,7 @@ void callbacks_init(struct rn_quic *q) {
     .dcid_status2 = on_dcid_status,
     .path_validation = on_path_validation,
     .recv_stateless_reset2 = on_stateless_reset,
+    .recv_new_token = on_new_token,
   };
   rn_aead_set_callbacks(&cb);
   q->cb_server = cb;

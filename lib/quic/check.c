@@ -34,6 +34,8 @@ static int check_conn(const struct rn_quic_conn *c, uint64_t *streams) {
   REQUIRE(alive == (c->ng != NULL));
   REQUIRE(alive || c->stream_count == 0);
   REQUIRE(alive || !c->half_open);
+  REQUIRE(c->sign_pending == !rn_list_empty(&c->sign_node));
+  REQUIRE(alive || !c->sign_pending);
   uint32_t n = 0;
   for (const struct rn_list *l = c->streams.next; l != &c->streams; l = l->next) {
     const struct rn_quic_stream *s = RN_LIST_ENTRY(l, struct rn_quic_stream, conn_node);
@@ -61,6 +63,7 @@ int rn_quic_check(const struct rn_quic *q) {
     if (err != RN_OK)
       return err;
   }
+  REQUIRE(epochs_check(q) == RN_OK);
   REQUIRE(conns == q->stats.conns);
   REQUIRE(half_open == q->stats.half_open);
   REQUIRE(jobs == q->stats.sign_jobs);

@@ -18,14 +18,16 @@
 /* What an endpoint needs to make and read its CIDs. */
 struct rn_cid_config {
   uint8_t key[16];    /* AES-128, the same on all nodes of a cluster */
-  uint8_t config_id;  /* 0..6; 7 is reserved by the draft */
+  uint8_t config_id;  /* 0..6, says which key_epoch; 7 is reserved by the draft */
   uint16_t server_id; /* this node in its cluster */
   uint8_t epoch;      /* changes with each start of the process */
   uint8_t lcore_idx;  /* of this endpoint */
   uint8_t lcore_count;
   uint8_t
       reset_key[32]; /* stateless reset tokens, RFC 9000 section 10.3.2; the same on all nodes */
-  uint8_t token_key[32]; /* Retry and address validation tokens; the same on all nodes */
+  uint8_t token_key[32];   /* tokens of Retry; the same on all nodes */
+  uint8_t address_key[32]; /* tokens of NEW_TOKEN; the same on all nodes */
+  uint32_t key_epoch;      /* of the secret that the keys come from, quic/secret.h */
 };
 
 /* The decrypted content of one CID. */

@@ -7,13 +7,13 @@
  *                          FREE        CLOSING     DRAINING ---3 PTO---> FREE
  *
  * A connection gives its memory back when it ends: what stays for 3 PTO (RFC 9000 section 10.2) is the slot, so that late packets
- * find it, and the CONNECTION_CLOSE to answer them with. */
+ * find it, and the CONNECTION_CLOSE to answer them with. When slots run out the one that ended first makes room. */
+#include "quic/contain.h"
 #include "quic/quic_priv.h"
 
 #include <string.h>
 
 #define NS_PER_MS         1000000u
-#define GEN_MASK          0xffffffu
 #define CLOSE_REPEAT_MASK 7u /* while closing, answer the 1st, 9th, 17th ... datagram */
 #define DEFAULT_RTT_NS    (333u * NS_PER_MS)
 #define DCIDS_MISCOUNTED  2u /* at most: the path in validation and the one to fall back to */
@@ -41,6 +41,11 @@ static void conn_set_state(struct rn_quic_conn *c, enum conn_event ev) {
 /* ---- slots ---- */
 
 static struct rn_quic_conn *slot_take(struct rn_quic *q) {
+  if (q->conn_free == UINT32_MAX && q->conn_fresh == q->lim.conns &&
+      !rn_list_empty(&q->lingering)) {
+    q->stats.linger_cut++;
+    conn_free(RN_LIST_ENTRY(q->lingering.next, struct rn_quic_conn, linger_node));
+  }
   uint32_t slot = q->conn_free;
   struct rn_quic_conn *c;
   if (slot != UINT32_MAX) {
@@ -53,14 +58,17 @@ static struct rn_quic_conn *slot_take(struct rn_quic *q) {
   } else {
     return NULL;
   }
-  uint32_t gen = (c->gen + 1) & GEN_MASK;
+  uint32_t gen = (c->gen + 1) & CONN_GEN_MASK;
   *c = (struct rn_quic_conn){ .q = q, .slot = slot, .gen = gen, .pace_at_ns = UINT64_MAX };
   rn_list_init(&c->dirty_node);
+  rn_list_init(&c->linger_node);
+  rn_list_init(&c->sign_node);
   rn_list_init(&c->ready);
   rn_list_init(&c->blocked);
   rn_list_init(&c->paced);
   rn_list_init(&c->streams);
   rn_timer_init(&c->timer);
+  conn_mem_init(c);
   q->stats.conns++;
   return c;
 }
@@ -126,17 +134,16 @@ static int conn_start(struct rn_quic_conn *c, const struct rn_path *path, const 
   if (err != RN_OK)
     return err;
   struct native_path np;
-  path_to_native(path, &np);
+  path_to_native(path, 0, 0, &np);
   path_adopt(c, &np.path);
-  if (q->cfg.keep_alive_ns != 0)
-    ngtcp2_conn_set_keep_alive_timeout(c->ng, q->cfg.keep_alive_ns);
+  rn_quic_conn_keep_alive(c, q->cfg.keep_alive_ns);
   conn_set_state(c, EV_OPEN);
   conn_mark_dirty(c);
   return RN_OK;
 }
 
-int conn_accept(struct rn_quic *q, const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid,
-                const struct rn_path *path, struct rn_quic_conn **out) {
+int conn_accept(struct rn_quic *q, const ngtcp2_pkt_hd *hd, enum token_verdict token,
+                const ngtcp2_cid *odcid, const struct rn_path *path, struct rn_quic_conn **out) {
   struct rn_quic_conn *c = slot_take(q);
   if (c == NULL)
     return RN_ERR_LIMIT;
@@ -150,22 +157,25 @@ int conn_accept(struct rn_quic *q, const ngtcp2_pkt_hd *hd, const ngtcp2_cid *od
   params.stateless_reset_token_present = 1;
   params.original_dcid_present = 1;
   params.original_dcid = hd->dcid;
-  if (odcid != NULL) {
+  if (token == TOKEN_RETRY) {
     params.original_dcid = *odcid;
     params.retry_scid_present = 1;
     params.retry_scid = hd->dcid;
+  }
+  if (token != TOKEN_NONE) {
     settings.token = hd->token;
     settings.tokenlen = hd->tokenlen;
-    settings.token_type = NGTCP2_TOKEN_TYPE_RETRY;
+    settings.token_type =
+        token == TOKEN_RETRY ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
   }
   struct native_path np;
-  path_to_native(path, &np);
+  path_to_native(path, 0, 0, &np);
   int err = rn_cid_reset_token(q->cid, scid.data, scid.datalen, params.stateless_reset_token);
   if (err != RN_OK)
     goto fail;
   err = RN_ERR_LIMIT;
   if (ngtcp2_conn_server_new(&c->ng, &hd->scid, &scid, &np.path, hd->version, &q->cb_server,
-                             &settings, &params, &q->mem, c) != 0)
+                             &settings, &params, &c->mem, c) != 0)
     goto fail;
   err = conn_start(c, path, NULL);
   if (err != RN_OK)
@@ -199,14 +209,15 @@ int rn_quic_connect(struct rn_quic *q, uint64_t now_ns, const struct rn_path *pa
   ngtcp2_transport_params params;
   fill_settings(q, &settings);
   fill_params(&q->cfg, &params);
+  newtoken_use(q, &path->remote, &settings);
   ngtcp2_cid scid, dcid = { .datalen = RN_CID_BYTES };
   conn_new_cid(q, c->slot, c->gen, &scid);
   q->rand(q->rand_ctx, dcid.data, dcid.datalen);
   struct native_path np;
-  path_to_native(path, &np);
+  path_to_native(path, 0, 0, &np);
   int err = RN_ERR_LIMIT;
   if (ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &np.path, NGTCP2_PROTO_VER_V1, &q->cb_client,
-                             &settings, &params, &q->mem, c) != 0)
+                             &settings, &params, &c->mem, c) != 0)
     goto fail;
   err = conn_start(c, path, server_name);
   if (err != RN_OK)
@@ -234,10 +245,7 @@ static void left_half_open(struct rn_quic_conn *c) {
     c->in_initials = false;
     rn_cidmap_del(q->initials, c->client_dcid.data, c->client_dcid.datalen, &c->client_addr);
   }
-  if (c->sign_pending) {
-    c->sign_pending = false;
-    q->stats.sign_jobs--;
-  }
+  signing_end(c);
 }
 
 void conn_note_reset_token(struct rn_quic_conn *c, const uint8_t token[16], bool active) {
@@ -269,54 +277,12 @@ static void forget_reset_tokens(struct rn_quic_conn *c) {
   }
 }
 
-static void request_signature(struct rn_quic_conn *c) {
-  struct rn_quic *q = c->q;
-  c->tls.sign_wanted = false;
-  if (q->stats.sign_jobs >= q->lim.sign_jobs) {
-    q->stats.sign_limit++;
-    conn_fail(c, NGTCP2_ERR_CRYPTO);
-    return;
-  }
-  const uint8_t *tbs;
-  size_t tbs_bytes;
-  struct rn_quic_sign_req req = { .job = (uint64_t)c->slot << 32 | c->gen };
-  rn_tls_sign_request(&c->tls, &req.scheme, &tbs, &tbs_bytes);
-  req.tbs = tbs;
-  req.tbs_bytes = (uint16_t)tbs_bytes;
-  c->sign_pending = true;
-  q->stats.sign_jobs++;
-  q->stats.sign_requests++;
-  if (q->ev->sign == NULL || q->ev->sign(q->app, &req) != RN_OK)
-    rn_quic_sign_done(q, q->now_ns, req.job, RN_ERR_REFUSED, NULL, 0);
-}
-
-void rn_quic_sign_done(struct rn_quic *q, uint64_t now_ns, uint64_t job, int err,
-                       const uint8_t *sig, size_t sig_bytes) {
-  q->now_ns = now_ns;
-  struct rn_quic_conn *c = conn_find(q, (uint32_t)(job >> 32), (uint32_t)job & GEN_MASK);
-  if (c == NULL || !c->sign_pending)
-    return;
-  c->sign_pending = false;
-  q->stats.sign_jobs--;
-  if (err != RN_OK)
-    q->stats.sign_failures++;
-  int rv = rn_tls_sign_done(&c->tls, err, sig, sig_bytes);
-  if (rv == 0) /* packets that came during the pause were kept by ngtcp2 */
-    rv = ngtcp2_conn_continue_handshake(c->ng, now_ns);
-  if (rv != 0) {
-    conn_fail(c, rv);
-    return;
-  }
-  conn_mark_dirty(c);
-  conn_settle(c);
-}
-
 void conn_settle(struct rn_quic_conn *c) {
   struct rn_quic *q = c->q;
   if (c->ng == NULL)
     return;
   if (c->tls.sign_wanted) {
-    request_signature(c);
+    signing_begin(c);
     if (c->ng == NULL)
       return;
   }
@@ -325,11 +291,15 @@ void conn_settle(struct rn_quic_conn *c) {
     left_half_open(c);
     conn_set_state(c, EV_READY);
     q->stats.conns_ready++;
+    q->stats.conns_resumed += rn_tls_conn_resumed(&c->tls);
     note_first_reset_token(c, true);
+    if (c->server)
+      newtoken_send(c);
     q->ev->conn_ready(q->app, c);
   }
   if (c->confirmed_pending) {
     c->confirmed_pending = false;
+    c->confirmed = true;
     rn_tls_conn_confirmed(&c->tls);
   }
   if (c->close_wanted) {
@@ -383,6 +353,8 @@ static void conn_end(struct rn_quic_conn *c, enum conn_event ev, const struct rn
   left_half_open(c);
   conn_set_state(c, ev);
   count_close(q, why);
+  if (c->server && why->kind == RN_QUIC_CLOSE_HANDSHAKE)
+    admit_failed(q);
   ngtcp2_conn *ng = c->ng;
   c->ng = NULL;
   while (!rn_list_empty(&c->streams))
@@ -390,6 +362,7 @@ static void conn_end(struct rn_quic_conn *c, enum conn_event ev, const struct rn
   q->ev->conn_closed(q->app, c, why);
   rn_tls_conn_fini(&c->tls);
   ngtcp2_conn_del(ng);
+  conn_mem_release(c);
   if (c->state == CONN_FREE) {
     rn_list_remove(&c->dirty_node);
     rn_list_init(&c->dirty_node);
@@ -397,6 +370,7 @@ static void conn_end(struct rn_quic_conn *c, enum conn_event ev, const struct rn
     slot_give(c);
     return;
   }
+  rn_list_push_back(&q->lingering, &c->linger_node);
   rn_wheel_set(q->wheel, &c->timer, q->now_ns + 3 * pto_ns);
 }
 
@@ -442,6 +416,10 @@ void conn_fail(struct rn_quic_conn *c, int liberr) {
   case NGTCP2_ERR_CRYPTO:
     ngtcp2_ccerr_set_tls_alert(&ccerr, ngtcp2_conn_get_tls_alert(c->ng), NULL, 0);
     break;
+  case NGTCP2_ERR_CALLBACK_FAILURE:
+    ngtcp2_ccerr_set_liberr(&ccerr, c->early_done ? NGTCP2_ERR_PROTO : liberr, NULL, 0);
+    q->stats.protocol_errors++;
+    break;
   default:
     ngtcp2_ccerr_set_liberr(&ccerr, liberr, NULL, 0);
     if (liberr != NGTCP2_ERR_HANDSHAKE_TIMEOUT)
@@ -456,6 +434,26 @@ void conn_fail(struct rn_quic_conn *c, int liberr) {
   conn_end(c, EV_CLOSE, &why);
 }
 
+void conn_refuse(struct rn_quic_conn *c) {
+  ngtcp2_ccerr ccerr;
+  ngtcp2_ccerr_set_transport_error(&ccerr, NGTCP2_CONNECTION_REFUSED, NULL, 0);
+  write_close(c, &ccerr);
+  struct rn_quic_close why = { .kind = RN_QUIC_CLOSE_HANDSHAKE, .code = NGTCP2_CONNECTION_REFUSED };
+  conn_end(c, EV_CLOSE, &why);
+}
+
+static void take_down(struct rn_quic_conn *c, void *arg) {
+  (void)arg;
+  struct rn_quic_close why = { .kind = RN_QUIC_CLOSE_LOCAL, .code = NGTCP2_INTERNAL_ERROR };
+  conn_end(c, EV_FREE, &why);
+}
+
+void conn_abandon(struct rn_quic_conn *c) {
+  c->q->stats.assertions++;
+  /* When not even this is possible there is nothing left to trust. */
+  RN_ASSERT(c->ng != NULL && contain_run(c, take_down, NULL));
+}
+
 void conn_free(struct rn_quic_conn *c) {
   struct rn_quic *q = c->q;
   if (c->ng != NULL) {
@@ -466,6 +464,7 @@ void conn_free(struct rn_quic_conn *c) {
   if (c->close_pkt != NULL)
     rn_slab_give(q->bulk_segs, c->close_pkt);
   c->close_pkt = NULL;
+  rn_list_remove(&c->linger_node);
   rn_list_remove(&c->dirty_node);
   rn_list_init(&c->dirty_node);
   rn_wheel_cancel(q->wheel, &c->timer);
@@ -487,18 +486,22 @@ void conn_rx_closed(struct rn_quic_conn *c) {
 void conn_arm(struct rn_quic_conn *c) {
   if (c->ng == NULL)
     return;
-  uint64_t at = ngtcp2_conn_get_expiry(c->ng);
+  uint64_t at = stuck_watch(c, ngtcp2_conn_get_expiry(c->ng));
   if (c->pace_at_ns < at)
     at = c->pace_at_ns;
+  if (c->sign_pending && c->sign_by_ns < at)
+    at = c->sign_by_ns;
   if (at == UINT64_MAX)
     rn_wheel_cancel(c->q->wheel, &c->timer);
   else
     rn_wheel_set(c->q->wheel, &c->timer, at);
 }
 
-void conn_on_timer(struct rn_quic_conn *c) {
-  if (c->ng == NULL) {
-    conn_free(c);
+static void handle_expiry(struct rn_quic_conn *c, void *arg) {
+  (void)arg;
+  if (signing_overdue(c)) {
+    c->q->stats.sign_timeouts++;
+    conn_refuse(c);
     return;
   }
   int rv = ngtcp2_conn_handle_expiry(c->ng, c->q->now_ns);
@@ -512,6 +515,13 @@ void conn_on_timer(struct rn_quic_conn *c) {
   conn_settle(c);
 }
 
+void conn_on_timer(struct rn_quic_conn *c) {
+  if (c->ng == NULL)
+    conn_free(c);
+  else if (!contain_run(c, handle_expiry, NULL))
+    conn_abandon(c);
+}
+
 /* ---- for the application ---- */
 
 void rn_quic_conn_close(struct rn_quic_conn *c, uint64_t code) {
@@ -523,21 +533,29 @@ void rn_quic_conn_close(struct rn_quic_conn *c, uint64_t code) {
 }
 
 int rn_quic_conn_update_keys(struct rn_quic_conn *c, uint64_t now_ns) {
-  if (c->state != CONN_READY || ngtcp2_conn_initiate_key_update(c->ng, now_ns) != 0)
+  /* Of a client that has not written its last flight ngtcp2 asserts that nobody asks this. */
+  if (c->state != CONN_READY || (!c->server && !c->last_flight) ||
+      ngtcp2_conn_initiate_key_update(c->ng, now_ns) != 0)
     return RN_ERR_STATE;
   conn_mark_dirty(c);
   return RN_OK;
+}
+
+bool rn_quic_conn_above_share(const struct rn_quic_conn *c, uint32_t total) {
+  return c->stream_count > total / c->q->stats.conns;
 }
 
 bool rn_quic_conn_is_server(const struct rn_quic_conn *c) { return c->server; }
 bool rn_quic_conn_is_ready(const struct rn_quic_conn *c) {
   return c->state == CONN_READY && !c->close_wanted;
 }
+bool rn_quic_conn_is_confirmed(const struct rn_quic_conn *c) { return c->confirmed; }
 void rn_quic_conn_set_user(struct rn_quic_conn *c, void *user) { c->user = user; }
 void *rn_quic_conn_user(const struct rn_quic_conn *c) { return c->user; }
 struct rn_quic *rn_quic_conn_endpoint(const struct rn_quic_conn *c) { return c->q; }
 
 void rn_quic_conn_keep_alive(struct rn_quic_conn *c, uint64_t interval_ns) {
+  c->keep_alive_ns = interval_ns;
   if (c->ng != NULL)
     ngtcp2_conn_set_keep_alive_timeout(c->ng, interval_ns != 0 ? interval_ns : UINT64_MAX);
 }

@@ -6,6 +6,7 @@
 #define CONNS_MAX             65536u
 #define STREAMS_MAX           16777216u
 #define SEGS_MIN              16u
+#define RATE_MAX              1000000u
 #define HEAP_MIN              (1u << 20)
 #define RESET_TOKENS_PER_CONN 2u /* the first one, and the one of the ID in use */
 
@@ -13,8 +14,8 @@
 
 /* Where each part of the one block lies. */
 struct layout {
-  size_t conns, replies, cid, token, retry, aead, heap, wheel, streams, segs, bulk_segs, initials,
-      reset_tokens, total;
+  size_t conns, replies, admit, epochs, retry, aead, heap, wheel, streams, segs, bulk_segs,
+      initials, reset_tokens, total;
 };
 
 static size_t place(size_t *at, size_t bytes) {
@@ -36,12 +37,12 @@ static bool limits_ok(const struct rn_quic_limits *lim) {
 
 static void layout_of(const struct rn_quic_limits *lim, struct layout *l) {
   size_t at = sizeof(struct rn_quic);
-  l->cid = place(&at, rn_cid_codec_footprint());
-  l->token = place(&at, rn_token_codec_footprint());
+  l->epochs = place(&at, epochs_footprint());
   l->retry = place(&at, rn_retry_codec_footprint());
   l->wheel = place(&at, rn_wheel_footprint());
   l->replies = place(&at, RN_QUIC_REPLIES * sizeof(struct reply));
-  l->initials = place(&at, rn_cidmap_footprint(lim->conns));
+  l->admit = place(&at, admit_footprint());
+  l->initials = place(&at, rn_cidmap_footprint(lim->conns + RN_QUIC_ADMIT_QUEUE));
   l->reset_tokens = place(&at, rn_cidmap_footprint(lim->conns * RESET_TOKENS_PER_CONN));
   l->conns = place(&at, lim->conns * sizeof(struct rn_quic_conn));
   l->aead = place(&at, rn_aead_pool_footprint(aead_count(lim)));
@@ -60,25 +61,26 @@ size_t rn_quic_footprint(const struct rn_quic_limits *lim) {
   return l.total;
 }
 
-static void *mem_malloc(size_t size, void *heap) { return rn_heap_alloc(heap, size); }
-static void mem_free(void *ptr, void *heap) { rn_heap_free(heap, ptr); }
-static void *mem_calloc(size_t n, size_t size, void *heap) { return rn_heap_calloc(heap, n, size); }
-static void *mem_realloc(void *ptr, size_t size, void *heap) {
-  return rn_heap_realloc(heap, ptr, size);
-}
-
 /* ---- life ---- */
 
 static bool config_ok(const struct rn_quic_config *c) {
   return c->cc <= RN_QUIC_CC_BBR && c->retry <= RN_QUIC_RETRY_ALWAYS &&
          c->handshake_timeout_ns > 0 && c->max_udp_payload >= RN_QUIC_MIN_INITIAL &&
-         c->max_udp_payload <= 65527 && c->send_bytes > 0 &&
+         c->max_udp_payload <= 65527 && c->send_bytes > 0 && c->answers_per_s <= RATE_MAX &&
+         c->prefix_handshakes_per_s <= RATE_MAX &&
          c->max_ack_delay_ns <= (UINT64_C(1) << 14) * 1000000;
+}
+
+/* A tenth of a second's worth at once. */
+static void set_answer_rate(struct rn_quic *q) {
+  uint32_t rate = q->cfg.answers_per_s;
+  if (rate != 0)
+    rn_bucket_init(&q->answers, rate, rate / 10 + 1);
 }
 
 int rn_quic_init(void *mem, const struct rn_quic_params *p, struct rn_quic **out) {
   if (!limits_ok(&p->limits) || !config_ok(&p->config) || p->events == NULL || p->rand == NULL ||
-      p->tls == NULL)
+      p->tls == NULL || (p->spread.lcores > 1 && p->cid.lcore_idx >= p->spread.lcores))
     return RN_ERR_INVAL;
   struct layout l;
   layout_of(&p->limits, &l);
@@ -93,14 +95,12 @@ int rn_quic_init(void *mem, const struct rn_quic_params *p, struct rn_quic **out
     .rand_ctx = p->rand_ctx,
     .tls = p->tls,
     .cid_cfg = p->cid,
+    .spread = p->spread,
     .conn_free = UINT32_MAX,
     .conns = (struct rn_quic_conn *)(void *)(base + l.conns),
     .replies = (struct reply *)(void *)(base + l.replies),
   };
-  int err = rn_cid_codec_init(base + l.cid, &p->cid, &q->cid);
-  if (err != RN_OK)
-    return err;
-  err = rn_token_codec_init(base + l.token, p->cid.token_key, &q->token);
+  int err = epochs_init(q, base + l.epochs);
   if (err != RN_OK)
     return err;
   err = rn_retry_codec_init(base + l.retry, &q->retry);
@@ -111,8 +111,10 @@ int rn_quic_init(void *mem, const struct rn_quic_params *p, struct rn_quic **out
     return err;
   uint8_t hash_key[16];
   p->rand(p->rand_ctx, hash_key, sizeof(hash_key));
+  set_answer_rate(q);
+  admit_init(base + l.admit, &p->limits, hash_key, &q->admit);
   rn_wheel_init(base + l.wheel, 0, &q->wheel);
-  rn_cidmap_init(base + l.initials, p->limits.conns, hash_key, &q->initials);
+  rn_cidmap_init(base + l.initials, p->limits.conns + RN_QUIC_ADMIT_QUEUE, hash_key, &q->initials);
   rn_cidmap_init(base + l.reset_tokens, p->limits.conns * RESET_TOKENS_PER_CONN, hash_key,
                  &q->reset_tokens);
   rn_slab_init(base + l.streams, sizeof(struct rn_quic_stream), p->limits.streams, &q->streams);
@@ -120,11 +122,8 @@ int rn_quic_init(void *mem, const struct rn_quic_params *p, struct rn_quic **out
   rn_slab_init(base + l.bulk_segs, RN_QUIC_BULK_SEG_BYTES, p->limits.bulk_segs, &q->bulk_segs);
   rn_heap_init(base + l.heap, p->limits.heap_bytes, &q->heap);
   rn_list_init(&q->dirty);
-  q->mem = (ngtcp2_mem){ .user_data = q->heap,
-                         .malloc = mem_malloc,
-                         .free = mem_free,
-                         .calloc = mem_calloc,
-                         .realloc = mem_realloc };
+  rn_list_init(&q->lingering);
+  rn_list_init(&q->signing);
   callbacks_init(q);
   *out = q;
   return RN_OK;
@@ -134,6 +133,7 @@ int rn_quic_configure(struct rn_quic *q, const struct rn_quic_config *cfg) {
   if (!config_ok(cfg))
     return RN_ERR_INVAL;
   q->cfg = *cfg;
+  set_answer_rate(q);
   return RN_OK;
 }
 
@@ -145,8 +145,7 @@ void rn_quic_fini(struct rn_quic *q) {
       conn_free(&q->conns[i]);
   }
   rn_aead_pool_fini(q->aead);
-  rn_cid_codec_wipe(q->cid);
-  rn_token_codec_wipe(q->token);
+  epochs_wipe(q);
 }
 
 void rn_quic_close_all(struct rn_quic *q, uint64_t now_ns, uint64_t code) {
@@ -167,15 +166,22 @@ static void on_timer(struct rn_timer *t, void *ctx) {
 
 void rn_quic_timers(struct rn_quic *q, uint64_t now_ns) {
   q->now_ns = now_ns;
+  admit_next(q);
   rn_wheel_fire(q->wheel, now_ns, on_timer, NULL);
 }
 
-uint64_t rn_quic_next_expiry(const struct rn_quic *q) { return rn_wheel_next_expiry(q->wheel); }
+uint64_t rn_quic_next_expiry(const struct rn_quic *q) {
+  return admit_waiting(q) > 0 ? q->now_ns : rn_wheel_next_expiry(q->wheel);
+}
+void rn_quic_set_wall(struct rn_quic *q, uint64_t now_ns, uint64_t wall_ns) {
+  q->wall_ahead_ns = wall_ns - now_ns;
+}
 uint64_t rn_quic_now(const struct rn_quic *q) { return q->now_ns; }
 
 const struct rn_quic_stats *rn_quic_stats(const struct rn_quic *q) {
   struct rn_quic_stats *s = (struct rn_quic_stats *)(uintptr_t)&q->stats;
   s->segs = rn_slab_in_use(q->segs) + rn_slab_in_use(q->bulk_segs);
   s->heap_bytes = rn_heap_in_use(q->heap);
+  s->ticket_unknown = rn_quic_tls_tickets_unknown(q->tls);
   return s;
 }

@@ -14,7 +14,7 @@ static once_flag once = ONCE_FLAG_INIT;
  * tell an untouched byte from one that was written with the filling's value. */
 static size_t gcm_key_used(aes_gcm_pre_t pre) {
   static const uint8_t key[32] = { 1 };
-  struct gcm_key_data a, b;
+  _Alignas(64) struct gcm_key_data a, b; /* the library stores whole registers */
   uint8_t *pa = (uint8_t *)&a, *pb = (uint8_t *)&b;
   memset(&a, 0x5a, sizeof(a));
   memset(&b, 0xa5, sizeof(b));

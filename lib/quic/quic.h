@@ -23,7 +23,8 @@
 struct rn_quic;
 struct rn_quic_conn;
 struct rn_quic_stream;
-struct rn_quic_tls; /* quic/tls.h: certificates, trust anchors, cipher suites */
+struct rn_quic_tls;    /* quic/tls.h: certificates, trust anchors, cipher suites */
+struct rn_secret_keys; /* quic/secret.h */
 
 /* One UDP datagram's payload. The bytes stay the caller's and are read only during the call. */
 struct rn_dgram {
@@ -96,6 +97,13 @@ struct rn_quic_events {
   void (*foreign)(void *app, uint32_t lcore_idx, const struct rn_dgram *d);
 };
 
+/* How Initials with a connection ID of the client's choice are spread over lcores where the port does not bring all packets of a client to
+ * one of them: all datagrams of a first flight have to meet. lcores 0 or 1: they stay where they arrive. */
+struct rn_quic_spread {
+  uint8_t lcores;  /* of this node; an Initial belongs to number siphash(key, DCID) mod lcores */
+  uint8_t key[16]; /* the same on all lcores; random, so that clients cannot aim */
+};
+
 /* Totals of one endpoint, fixed by rn_quic_init. */
 struct rn_quic_limits {
   uint32_t conns;     /* 1..65,536 */
@@ -114,10 +122,13 @@ enum rn_quic_retry { RN_QUIC_RETRY_NEVER, RN_QUIC_RETRY_AUTO, RN_QUIC_RETRY_ALWA
 struct rn_quic_config {
   bool listen; /* accept connections */
   enum rn_quic_cc cc;
-  enum rn_quic_retry retry;      /* AUTO: while more than half of half_open are in use */
+  enum rn_quic_retry
+      retry; /* AUTO: while more than half of half_open are in use or in line, or many handshakes fail */
   uint64_t idle_timeout_ns;      /* 0: none */
   uint64_t keep_alive_ns;        /* PING after so much silence; 0: none */
   uint64_t handshake_timeout_ns; /* > 0 */
+  uint64_t
+      sign_timeout_ns; /* of a handshake that waits for a signature; 0: as long as the handshake may take */
   uint64_t initial_rtt_ns;       /* 0: 333 ms, RFC 9002 section 6.2.2 */
   uint64_t max_ack_delay_ns;     /* <= 2^14 ms */
   uint64_t conn_window;          /* initial_max_data, bytes */
@@ -127,13 +138,20 @@ struct rn_quic_config {
   uint32_t send_bytes; /* a stream's bytes queued and not yet acknowledged; above: RN_ERR_AGAIN */
   uint32_t max_udp_payload; /* largest datagram the path's first link carries, 1200..65,527 */
   bool pmtud;               /* probe for a larger path MTU, RFC 8899 */
+  uint32_t
+      answers_per_s; /* Version Negotiation, Retry and stateless resets; 0: no limit; <= 1,000,000 */
+  uint32_t
+      prefix_handshakes_per_s; /* new connections of one IPv4 /24 or IPv6 /56; 0: no limit; <= 1,000,000 */
+  uint64_t
+      address_token_ns; /* how long a client need not prove its address again; 0: no NEW_TOKEN, none taken */
 };
 
 struct rn_quic_params {
   struct rn_quic_limits limits;
   struct rn_quic_config config;
   struct rn_cid_config cid; /* which CIDs are ours, quic/cid.h */
-  struct rn_quic_tls *tls;  /* stays the caller's; outlives the endpoint */
+  struct rn_quic_spread spread;
+  struct rn_quic_tls *tls; /* stays the caller's; outlives the endpoint */
   const struct rn_quic_events *events;
   void *app; /* first argument of every event */
   /* Fills out[0..n) with cryptographically strong bytes; must not fail. */
@@ -150,6 +168,19 @@ int rn_quic_init(void *mem, const struct rn_quic_params *p, struct rn_quic **out
 
 /* New values hold for connections made after the call. RN_OK, or RN_ERR_INVAL with nothing changed. */
 int rn_quic_configure(struct rn_quic *q, const struct rn_quic_config *cfg);
+
+/* Tokens are read on other nodes and after restarts: their time is the wall clock's. Until this is called it is now_ns; to be called
+ * again now and then, for the wall clock is set. */
+void rn_quic_set_wall(struct rn_quic *q, uint64_t now_ns, uint64_t wall_ns);
+
+/* From now on understands connection IDs, tokens and tickets that were made with these keys, too. They are copied. Of the 32 newest
+ * epochs connection IDs are understood; connections that hold some of an older one are closed with application code 0. RN_OK, also when
+ * they are here already; RN_ERR_EXIST: other keys of this epoch are; RN_ERR_LIMIT: all that are here are newer; RN_ERR_CRYPTO. */
+int rn_quic_keys_add(struct rn_quic *q, uint64_t now_ns, const struct rn_secret_keys *keys);
+
+/* From now on makes connection IDs, tokens and tickets with this epoch's keys, which were added, and takes no tokens and tickets of epochs
+ * before oldest. RN_OK; RN_ERR_NOENT: it was not added; RN_ERR_STATE: it would be a step back, or oldest > epoch. */
+int rn_quic_keys_use(struct rn_quic *q, uint32_t epoch, uint32_t oldest);
 
 /* Drops every connection without a word to its peer. NULL is fine. */
 void rn_quic_fini(struct rn_quic *q);
@@ -172,8 +203,16 @@ void rn_quic_timers(struct rn_quic *q, uint64_t now_ns);
 void rn_quic_sign_done(struct rn_quic *q, uint64_t now_ns, uint64_t job, int err,
                        const uint8_t *sig, size_t sig_bytes);
 
+/* Asks again for every signature that is awaited: whoever was asked may have died. An answer to either question counts, the other one is
+ * ignored. Stops when events->sign refuses; what was not asked for keeps waiting. */
+void rn_quic_sign_again(struct rn_quic *q, uint64_t now_ns);
+
 /* The counters so far; the pointer stays valid, the gauges are brought up to date by the call. */
 const struct rn_quic_stats *rn_quic_stats(const struct rn_quic *q);
+
+/* For a program's own __assert_fail: does not return when file is one of ngtcp2's and the failed check is about a connection that can be
+ * taken down alone; that connection then ends with INTERNAL_ERROR and without a word to its peer, counted in assertions. */
+void rn_quic_assertion(const char *file);
 
 /* Walks every invariant of the endpoint; RN_OK, or RN_ERR_STATE. For simulations and fuzzers: slow. */
 int rn_quic_check(const struct rn_quic *q);
@@ -196,7 +235,8 @@ void rn_quic_close_all(struct rn_quic *q, uint64_t now_ns, uint64_t code);
  * confirmed or when the peer has no spare connection ID. */
 int rn_quic_conn_migrate(struct rn_quic_conn *c, uint64_t now_ns, const struct rn_addr *local);
 
-/* Starts a key update, RFC 9001 section 6. RN_OK, or RN_ERR_STATE while the last one is not yet acknowledged. */
+/* Starts a key update, RFC 9001 section 6. RN_OK, or RN_ERR_STATE before the handshake is confirmed and while the last one is not yet
+ * acknowledged. */
 int rn_quic_conn_update_keys(struct rn_quic_conn *c, uint64_t now_ns);
 
 /* RN_OK, RN_ERR_AGAIN (peer's stream limit: streams_available follows), RN_ERR_LIMIT (our pool), RN_ERR_STATE (not ready). */
@@ -206,6 +246,10 @@ int rn_quic_stream_open(struct rn_quic_conn *c, struct rn_quic_stream **out);
 uint64_t rn_quic_conn_streams_left(const struct rn_quic_conn *c);
 bool rn_quic_conn_is_server(const struct rn_quic_conn *c);
 bool rn_quic_conn_is_ready(const struct rn_quic_conn *c); /* handshake completed, not closing */
+/* Whether c has more streams open than its even share, were there `total` of them for all connections. */
+bool rn_quic_conn_above_share(const struct rn_quic_conn *c, uint32_t total);
+/* Handshake confirmed (RFC 9001 section 4.1.2). Before, a client whose address changes is lost to the server. */
+bool rn_quic_conn_is_confirmed(const struct rn_quic_conn *c);
 void rn_quic_conn_path(const struct rn_quic_conn *c, struct rn_path *out);
 uint64_t
 rn_quic_conn_rtt_ns(const struct rn_quic_conn *c); /* smoothed; 0 before the first sample */

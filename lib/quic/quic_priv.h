@@ -1,13 +1,19 @@
 /* lib/quic/quic_priv.h: what the files of lib/quic share. Nobody else includes it.
  *
  *   endpoint.c   memory, configuration, timers of all connections, statistics
+ *   epochs.c     the keys of connection IDs and tokens, of several epochs
  *   rx.c         datagram -> connection, or a stateless answer
+ *   admit.c      Initials that may start a connection
  *   conn.c       life of one connection; the only place that writes conn->state
  *   callbacks.c  what ngtcp2 tells us
  *   check.c      the invariants, walked
+ *   conn_mem.c   ngtcp2's memory, by connection
+ *   contain.c    assertions of ngtcp2 end a connection, not the process
+ *   newtoken.c   address tokens
  *   stream.c     streams and their send queues
  *   tx.c         ready streams -> packets
  *   path.c       addresses, migration
+ *   stuck.c      connections that ngtcp2 would leave waiting
  *   stateless.c  the queue of Version Negotiation, Retry and reset datagrams */
 #pragma once
 #include <ngtcp2/ngtcp2.h>
@@ -15,20 +21,28 @@
 #include "quic/aead.h"
 #include "quic/quic.h"
 #include "quic/retry.h"
+#include "quic/secret.h"
 #include "quic/tls.h"
 #include "quic/token.h"
+#include "util/bucket.h"
 #include "util/hash.h"
 #include "util/heap.h"
 #include "util/list.h"
 #include "util/slab.h"
 #include "util/wheel.h"
 
-#define RN_QUIC_VEC_MAX        16 /* segments handed to ngtcp2 at once */
-#define RN_QUIC_RX_BATCH       64 /* datagrams classified and prefetched together */
-#define RN_QUIC_REPLIES        64 /* stateless answers waiting for rn_quic_tx; a power of two */
-#define RN_QUIC_REPLY_BYTES    256
-#define RN_QUIC_MIN_INITIAL    1200 /* RFC 9000 section 14.1 */
-#define RN_QUIC_BULK_SEG_BYTES 4096
+#define RN_QUIC_VEC_MAX          16 /* segments handed to ngtcp2 at once */
+#define RN_QUIC_RX_BATCH         64 /* datagrams classified and prefetched together */
+#define RN_QUIC_REPLIES          64 /* stateless answers waiting for rn_quic_tx; a power of two */
+#define RN_QUIC_REPLY_BYTES      256
+#define RN_QUIC_MIN_INITIAL      1200 /* RFC 9000 section 14.1 */
+#define RN_QUIC_BULK_SEG_BYTES   4096
+#define RN_QUIC_ADMIT_QUEUE      256 /* Initials waiting for their turn; a power of two */
+#define RN_QUIC_EPOCHS           32  /* of the secret, whose connection IDs are understood */
+#define RN_QUIC_KEPT_TOKENS      16  /* of servers: how many, and how long each may be */
+#define RN_QUIC_KEPT_TOKEN_BYTES 256
+#define RN_QUIC_ADMIT_BYTES                                                                        \
+  2048 /* longer ones are dropped: no client sends them before it knows the path */
 
 /* A connection's sockaddr form of a path, as ngtcp2 wants it. */
 union sockaddr_any {
@@ -88,6 +102,8 @@ enum conn_state {
   CONN_STATE_COUNT
 };
 
+#define CONN_GEN_MASK 0xffffffu /* of rn_quic_conn.gen: what a connection ID has room for */
+
 struct rn_quic_conn {
   ngtcp2_conn *ng; /* NULL in CLOSING, DRAINING, FREE */
   struct rn_quic *q;
@@ -108,7 +124,10 @@ struct rn_quic_conn {
   bool ready_pending : 1; /* handshake completed; conn_ready not yet told */
   bool sign_pending : 1;
   bool confirmed_pending : 1; /* handshake confirmed; TLS not yet told */
-  bool got_reset : 1;         /* a stateless reset arrived */
+  bool confirmed : 1;
+  bool last_flight : 1; /* client: ngtcp2 has written since the handshake completed */
+  bool early_done : 1;  /* client: HANDSHAKE_DONE came before that */
+  bool got_reset : 1;   /* a stateless reset arrived */
   uint64_t close_code;
   uint64_t pace_at_ns;       /* the earliest pace_ns in paced; UINT64_MAX: none */
   uint32_t streams_withheld; /* closed by the peer, credit not given back yet: the pool is low */
@@ -116,6 +135,11 @@ struct rn_quic_conn {
   void *user;
   struct rn_tls_conn tls;
 
+  uint64_t keep_alive_ns; /* 0: none */
+  uint64_t heard_ns;      /* when the last datagram was read */
+  uint64_t
+      stuck_ns; /* the congestion window is full: when to look whether it is for good; 0: it is not */
+  uint16_t twist;      /* path.c */
   struct rn_path path; /* the one in use; sockaddr form beside it to compare quickly */
   union sockaddr_any path_local, path_remote;
 
@@ -126,7 +150,14 @@ struct rn_quic_conn {
   uint32_t close_rx;     /* datagrams received since */
   bool close_send;
 
-  uint32_t free_next; /* FREE: next free slot */
+  struct rn_list sign_node; /* sign_pending: in rn_quic.signing */
+  uint64_t sign_by_ns;      /* sign_pending: refused from then on; UINT64_MAX: never */
+
+  ngtcp2_mem mem;        /* what ngtcp2 allocates for this connection by */
+  struct rn_list blocks; /* and all of it */
+
+  struct rn_list linger_node; /* CLOSING, DRAINING: in rn_quic.lingering */
+  uint32_t free_next;         /* FREE: next free slot */
 };
 
 struct reply {
@@ -135,8 +166,16 @@ struct reply {
   uint8_t bytes[RN_QUIC_REPLY_BYTES];
 };
 
+/* An address token that a server gave us. */
+struct kept_token {
+  struct rn_addr server;
+  uint16_t len; /* 0: none */
+  uint8_t bytes[RN_QUIC_KEPT_TOKEN_BYTES];
+};
+
 struct rn_quic {
   uint64_t now_ns;
+  uint64_t wall_ahead_ns; /* the wall clock's lead over now_ns; modulo 2^64 */
   struct rn_quic_limits lim;
   struct rn_quic_config cfg;
   const struct rn_quic_events *ev;
@@ -145,15 +184,17 @@ struct rn_quic {
   void *rand_ctx;
   struct rn_quic_tls *tls;
   struct rn_cid_config cid_cfg;
-  struct rn_cid_codec *cid;
-  struct rn_token_codec *token;
+  struct rn_quic_spread spread;
+  struct rn_cid_codec *cid; /* the current epoch's */
+  struct epochs *epochs;
   struct rn_retry_codec *retry;
   struct rn_aead_pool *aead;
   struct rn_heap *heap;
-  ngtcp2_mem mem;
   ngtcp2_callbacks cb_server, cb_client;
 
-  struct rn_list dirty; /* connections that may have something to send, oldest first */
+  struct rn_list dirty;     /* connections that may have something to send, oldest first */
+  struct rn_list lingering; /* connections that ended and keep their slot for 3 PTO, oldest first */
+  struct rn_list signing;   /* connections that wait for a signature */
   struct rn_wheel *wheel;
   struct rn_quic_conn *conns; /* lim.conns of them, by slot */
   uint32_t conn_free;         /* head of the free list, or UINT32_MAX */
@@ -161,8 +202,14 @@ struct rn_quic {
   struct rn_slab *streams;
   struct rn_slab *segs;
   struct rn_slab *bulk_segs;
-  struct rn_cidmap *initials;     /* (client DCID, client address) -> slot */
+  struct rn_cidmap *initials;     /* (client DCID, client address) -> slot, or INITIAL_IN_LINE */
   struct rn_cidmap *reset_tokens; /* stateless reset token of a connection ID that we use -> slot */
+
+  struct admit *admit;      /* Initials in line */
+  struct rn_bucket answers; /* stateless ones, per second */
+
+  struct kept_token kept_tokens[RN_QUIC_KEPT_TOKENS];
+  uint32_t kept_next; /* written next */
 
   struct reply *replies;
   uint32_t reply_head, reply_tail; /* written at head, sent from tail */
@@ -171,15 +218,21 @@ struct rn_quic {
 };
 
 /* conn.c */
-int conn_accept(struct rn_quic *q, const ngtcp2_pkt_hd *hd, const ngtcp2_cid *odcid,
-                const struct rn_path *path, struct rn_quic_conn **out);
+/* odcid: set when the client answered a Retry. token: what hd's token was found to be. */
+enum token_verdict { TOKEN_NONE, TOKEN_RETRY, TOKEN_ADDRESS, TOKEN_BAD };
+int conn_accept(struct rn_quic *q, const ngtcp2_pkt_hd *hd, enum token_verdict token,
+                const ngtcp2_cid *odcid, const struct rn_path *path, struct rn_quic_conn **out);
 struct rn_quic_conn *conn_find(struct rn_quic *q, uint32_t slot, uint32_t gen);
 /* To be called after ngtcp2 was at work on c and is off the stack: signatures wanted, closes wanted, events held back. */
 void conn_settle(struct rn_quic_conn *c);
 /* Ends c because of an ngtcp2 error. */
 void conn_fail(struct rn_quic_conn *c, int liberr);
+/* Ends c in its handshake with CONNECTION_REFUSED: it did nothing wrong, there is no room or no answer for it. */
+void conn_refuse(struct rn_quic_conn *c);
 /* Ends c with a code of ours. */
 void conn_close_now(struct rn_quic_conn *c, bool app, uint64_t code);
+/* Ends c when one of ngtcp2's own checks failed while at work on it. */
+void conn_abandon(struct rn_quic_conn *c);
 /* Gives the slot back: after the closing or draining period, or at once with rn_quic_fini. */
 void conn_free(struct rn_quic_conn *c);
 void conn_arm(struct rn_quic_conn *c);
@@ -195,6 +248,64 @@ static inline void conn_mark_dirty(struct rn_quic_conn *c) {
   if (rn_list_empty(&c->dirty_node))
     rn_list_push_back(&c->q->dirty, &c->dirty_node);
 }
+
+/* signing.c */
+/* TLS of c wants a signature, and conn_settle asks for it: c may have ended when this returns. */
+void signing_begin(struct rn_quic_conn *c);
+/* c waits no longer, for whatever reason. */
+void signing_end(struct rn_quic_conn *c);
+bool signing_overdue(const struct rn_quic_conn *c);
+
+/* rx.c: gives c a datagram. */
+void conn_read(struct rn_quic_conn *c, const struct rn_dgram *d);
+
+/* admit.c */
+#define INITIAL_IN_LINE UINT32_MAX /* a datagram of this first flight waits for its turn */
+struct admit;
+size_t admit_footprint(void);
+void admit_init(void *mem, const struct rn_quic_limits *lim, const uint8_t hash_key[16],
+                struct admit **out);
+/* An Initial of no connection: dropped, answered without state, or put in line. follows: one of the same first flight is in line
+ * already. */
+void admit_initial(struct rn_quic *q, const struct rn_dgram *d, bool follows);
+uint32_t admit_waiting(const struct rn_quic *q);
+/* A client's handshake failed. */
+void admit_failed(struct rn_quic *q);
+/* Lets the next in line start its connection; once per turn. */
+void admit_next(struct rn_quic *q);
+
+/* epochs.c */
+struct epochs;
+size_t epochs_footprint(void);
+/* The first epoch's keys are those of q->cid_cfg. RN_OK, RN_ERR_INVAL or RN_ERR_CRYPTO. */
+int epochs_init(struct rn_quic *q, void *mem);
+void epochs_wipe(struct rn_quic *q);
+/* As rn_cid_read, with every epoch that may have made it. RN_CID_OURS: *conn is its connection, NULL when there is none (any more), and of the ID
+ * of a Retry. */
+enum rn_cid_verdict epochs_read(struct rn_quic *q, const uint8_t *cid, size_t len,
+                                struct rn_cid *out, struct rn_quic_conn **conn);
+void epochs_reset_token(const struct rn_quic *q, const uint8_t cid[RN_CID_BYTES], uint8_t out[16]);
+/* What reads a token with this first octet; NULL: no epoch that is taken made it. */
+const struct rn_token_codec *epochs_retry(const struct rn_quic *q, uint8_t octet);
+const struct rn_token_codec *epochs_address(const struct rn_quic *q, uint8_t octet);
+/* What new ones are made with. */
+const struct rn_token_codec *epochs_retry_now(const struct rn_quic *q);
+const struct rn_token_codec *epochs_address_now(const struct rn_quic *q);
+int epochs_check(const struct rn_quic *q);
+
+/* newtoken.c */
+static inline uint64_t wall_ns(const struct rn_quic *q) { return q->now_ns + q->wall_ahead_ns; }
+void newtoken_send(struct rn_quic_conn *c);
+/* True for a token that we gave to this client not too long ago. Counted either way. len > 0. */
+bool newtoken_check(struct rn_quic *q, const uint8_t *token, size_t len,
+                    const struct rn_addr *client);
+void newtoken_keep(struct rn_quic_conn *c, const uint8_t *token, size_t len);
+void newtoken_use(struct rn_quic *q, const struct rn_addr *server, ngtcp2_settings *s);
+
+/* conn_mem.c */
+void conn_mem_init(struct rn_quic_conn *c);
+/* Gives back what ngtcp2 has not: nothing unless one of its assertions failed. */
+void conn_mem_release(struct rn_quic_conn *c);
 
 /* callbacks.c */
 void callbacks_init(struct rn_quic *q);
@@ -219,13 +330,18 @@ bool stream_pace(struct rn_quic_stream *s);
 void stream_unpace(struct rn_quic_conn *c);
 
 /* path.c */
-void path_to_native(const struct rn_path *p, struct native_path *out);
-void addr_from_native(const ngtcp2_addr *a, struct rn_addr *out);
+/* Twists: 0 for a new connection. */
+void path_to_native(const struct rn_path *p, uint16_t local_twist, uint16_t remote_twist,
+                    struct native_path *out);
+/* The same with the twist that c has now. */
+void path_of_conn(const struct rn_quic_conn *c, const struct rn_path *p, struct native_path *out);
 void path_of_packet(const struct rn_quic_conn *c, const ngtcp2_path *np, struct rn_path *out);
 void path_adopt(struct rn_quic_conn *c, const ngtcp2_path *np);
 
+/* stuck.c: to be called when c has written what it may; at_ns: its next expiry. Returns when it wants to be called again. */
+uint64_t stuck_watch(struct rn_quic_conn *c, uint64_t at_ns);
+
 /* stateless.c: answers that cost no state. All of them are queued for rn_quic_tx, or counted when the queue is full. */
-enum token_verdict { TOKEN_NONE, TOKEN_RETRY, TOKEN_BAD };
 /* What the token of an Initial is worth. TOKEN_RETRY: *odcid is the DCID of the client's first Initial. */
 enum token_verdict stateless_check_token(struct rn_quic *q, const ngtcp2_pkt_hd *hd,
                                          const struct rn_path *path, ngtcp2_cid *odcid);
@@ -235,6 +351,5 @@ void stateless_retry(struct rn_quic *q, const ngtcp2_pkt_hd *hd, const struct rn
 /* CONNECTION_CLOSE INVALID_TOKEN, RFC 9000 section 8.1.3. */
 void stateless_invalid_token(struct rn_quic *q, const ngtcp2_pkt_hd *hd,
                              const struct rn_path *path);
-void stateless_reset(struct rn_quic *q, const struct rn_dgram *d, const uint8_t *dcid,
-                     size_t dcid_len);
+void stateless_reset(struct rn_quic *q, const struct rn_dgram *d, const uint8_t dcid[RN_CID_BYTES]);
 size_t stateless_flush(struct rn_quic *q, const struct rn_quic_sink *sink);

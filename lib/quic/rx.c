@@ -2,6 +2,7 @@
  *
  * A batch is classified first, which prefetches the connections it names, and read after: consecutive datagrams of one connection
  * find it in the cache. */
+#include "quic/contain.h"
 #include "quic/quic_priv.h"
 
 #include <string.h>
@@ -56,16 +57,22 @@ static struct rx_item classify_short(struct rn_quic *q, const struct rn_dgram *d
   struct rn_cid id;
   if (d->len < 1 + RN_CID_BYTES)
     return drop(&q->stats.drop_malformed);
-  switch (rn_cid_read(q->cid, d->data + 1, RN_CID_BYTES, &id)) {
-  case RN_CID_OURS: {
-    struct rn_quic_conn *c = conn_find(q, id.slot, id.gen);
+  struct rn_quic_conn *c;
+  switch (epochs_read(q, d->data + 1, RN_CID_BYTES, &id, &c)) {
+  case RN_CID_OURS:
     return c != NULL ? to_conn(c) : unknown_short(q, d);
-  }
   case RN_CID_LCORE:
     return (struct rx_item){ .to = TO_LCORE, .lcore_idx = id.lcore_idx };
   default:
     return unknown_short(q, d);
   }
+}
+
+/* The lcore at which the packets of a first flight meet. */
+static uint32_t meeting_lcore(const struct rn_quic *q, const ngtcp2_version_cid *vc) {
+  if (q->spread.lcores <= 1)
+    return q->cid_cfg.lcore_idx;
+  return (uint32_t)(rn_siphash(q->spread.key, vc->dcid, vc->dcidlen) % q->spread.lcores);
 }
 
 static struct rx_item classify_long(struct rn_quic *q, const struct rn_dgram *d) {
@@ -78,82 +85,35 @@ static struct rx_item classify_long(struct rn_quic *q, const struct rn_dgram *d)
   if (rv != 0)
     return drop(&q->stats.drop_malformed);
   struct rn_cid id;
+  bool retried = false; /* our Retry named this lcore */
   if (item.vc.dcidlen == RN_CID_BYTES) {
-    enum rn_cid_verdict v = rn_cid_read(q->cid, item.vc.dcid, item.vc.dcidlen, &id);
-    if (v == RN_CID_OURS && id.slot != RN_CID_SLOT_NONE) {
-      struct rn_quic_conn *c = conn_find(q, id.slot, id.gen);
+    struct rn_quic_conn *c;
+    enum rn_cid_verdict v = epochs_read(q, item.vc.dcid, item.vc.dcidlen, &id, &c);
+    if (v == RN_CID_OURS && id.slot != RN_CID_SLOT_NONE)
       return c != NULL ? to_conn(c) : drop(&q->stats.drop_unknown_cid);
-    }
     if (v == RN_CID_LCORE) {
       item.to = TO_LCORE;
       item.lcore_idx = id.lcore_idx;
       return item;
     }
+    retried = v == RN_CID_OURS;
   }
-  uint32_t slot;
-  if (rn_cidmap_get(q->initials, item.vc.dcid, item.vc.dcidlen, &d->path.remote, &slot))
+  uint32_t slot, meet = retried ? q->cid_cfg.lcore_idx : meeting_lcore(q, &item.vc);
+  if (meet != q->cid_cfg.lcore_idx) {
+    item.to = TO_LCORE;
+    item.lcore_idx = meet;
+    return item;
+  }
+  if (rn_cidmap_get(q->initials, item.vc.dcid, item.vc.dcidlen, &d->path.remote, &slot) &&
+      slot != INITIAL_IN_LINE)
     return to_conn(&q->conns[slot]);
   return item;
 }
 
-/* ---- Initials ---- */
-
-static bool retry_wanted(const struct rn_quic *q) {
-  return q->cfg.retry == RN_QUIC_RETRY_ALWAYS ||
-         (q->cfg.retry == RN_QUIC_RETRY_AUTO && q->stats.half_open * 2 > q->lim.half_open);
-}
-
-/* The connection that this Initial starts, or NULL: dropped or answered without state. */
-static struct rn_quic_conn *accept_initial(struct rn_quic *q, const struct rn_dgram *d) {
-  ngtcp2_pkt_hd hd;
-  if (!q->cfg.listen) {
-    q->stats.drop_not_listening++;
-    return NULL;
-  }
-  if (d->len < RN_QUIC_MIN_INITIAL) {
-    q->stats.drop_short_initial++;
-    return NULL;
-  }
-  if (ngtcp2_accept(&hd, d->data, d->len) != 0) {
-    q->stats.drop_unknown_cid++;
-    return NULL;
-  }
-  ngtcp2_cid odcid;
-  bool retried = false;
-  if (hd.tokenlen > 0) {
-    switch (stateless_check_token(q, &hd, &d->path, &odcid)) {
-    case TOKEN_RETRY:
-      retried = true;
-      break;
-    case TOKEN_BAD:
-      q->stats.drop_bad_token++;
-      stateless_invalid_token(q, &hd, &d->path);
-      return NULL;
-    case TOKEN_NONE:
-      break;
-    }
-  }
-  if (!retried && retry_wanted(q)) {
-    stateless_retry(q, &hd, &d->path);
-    return NULL;
-  }
-  if (q->stats.half_open >= q->lim.half_open) {
-    q->stats.drop_half_open++;
-    return NULL;
-  }
-  struct rn_quic_conn *c = NULL;
-  if (conn_accept(q, &hd, retried ? &odcid : NULL, &d->path, &c) != RN_OK) {
-    if (q->stats.conns >= q->lim.conns)
-      q->stats.drop_conn_limit++;
-    else
-      q->stats.drop_no_memory++;
-  }
-  return c;
-}
-
 /* ---- reading ---- */
 
-static void read_datagram(struct rn_quic_conn *c, const struct rn_dgram *d) {
+static void read_guarded(struct rn_quic_conn *c, void *arg) {
+  const struct rn_dgram *d = arg;
   struct rn_quic *q = c->q;
   /* RFC 9000 section 9: no migration before the handshake is confirmed. ngtcp2 would ignore it, too, but count nothing. */
   if (c->server && c->state == CONN_HANDSHAKE && !rn_path_eq(&d->path, &c->path)) {
@@ -161,18 +121,24 @@ static void read_datagram(struct rn_quic_conn *c, const struct rn_dgram *d) {
     return;
   }
   struct native_path np;
-  path_to_native(&d->path, &np);
+  path_of_conn(c, &d->path, &np);
   const ngtcp2_pkt_info pi = { .ecn = d->ecn };
   int rv = ngtcp2_conn_read_pkt(c->ng, &np.path, &pi, d->data, d->len, q->now_ns);
   /* The first datagrams of a long ClientHello may come in any order. ngtcp2 has read this one whole and keeps its bytes, but would have us
    * check the address before we hold any for it. One that comes in order holds as much unchecked: what bounds both is half_open, and before
    * that retry_wanted. A Retry now would be lost on a client that has seen an answer, and leave what it started here behind. */
   if (rv == 0 || rv == NGTCP2_ERR_RETRY) {
+    c->heard_ns = q->now_ns;
     conn_settle(c);
     conn_mark_dirty(c);
     return;
   }
   conn_fail(c, rv);
+}
+
+void conn_read(struct rn_quic_conn *c, const struct rn_dgram *d) {
+  if (!contain_run(c, read_guarded, (void *)(uintptr_t)d))
+    conn_abandon(c);
 }
 
 static void deliver(struct rn_quic *q, const struct rx_item *it, const struct rn_dgram *d) {
@@ -181,7 +147,7 @@ static void deliver(struct rn_quic *q, const struct rx_item *it, const struct rn
   case TO_CONN:
     /* An earlier datagram of the batch may have ended it, even given the slot to another. */
     if (c->ng != NULL)
-      read_datagram(c, d);
+      conn_read(c, d);
     else if (c->state != CONN_FREE)
       conn_rx_closed(c);
     break;
@@ -191,20 +157,15 @@ static void deliver(struct rn_quic *q, const struct rx_item *it, const struct rn
     break;
   case TO_ACCEPT: {
     uint32_t slot;
-    /* A second Initial of the same client in this batch: the connection is there by now. */
-    if (rn_cidmap_get(q->initials, it->vc.dcid, it->vc.dcidlen, &d->path.remote, &slot))
-      c = &q->conns[slot];
-    else
-      c = accept_initial(q, d);
-    if (c != NULL && c->ng != NULL)
-      read_datagram(c, d);
+    bool known = rn_cidmap_get(q->initials, it->vc.dcid, it->vc.dcidlen, &d->path.remote, &slot);
+    admit_initial(q, d, known);
     break;
   }
   case TO_VERSION:
     stateless_version_negotiation(q, &it->vc, d);
     break;
   case TO_RESET:
-    stateless_reset(q, d, it->vc.dcid, it->vc.dcidlen);
+    stateless_reset(q, d, it->vc.dcid);
     break;
   case TO_LCORE:
     if (q->ev->foreign != NULL)

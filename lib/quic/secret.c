@@ -8,7 +8,8 @@
 static const char *const labels[RN_SECRET_USE_COUNT] = {
   [RN_SECRET_CID] = "rpcnet cid",
   [RN_SECRET_RESET] = "rpcnet stateless reset",
-  [RN_SECRET_TOKEN] = "rpcnet address token",
+  [RN_SECRET_RETRY] = "rpcnet retry token",
+  [RN_SECRET_ADDRESS] = "rpcnet address token",
   [RN_SECRET_TICKET] = "rpcnet session ticket",
 };
 
@@ -33,18 +34,33 @@ int rn_secret_key(const uint8_t *secret, size_t secret_bytes, enum rn_secret_use
   return err;
 }
 
-int rn_secret_cid_keys(const uint8_t *secret, size_t secret_bytes, uint32_t epoch,
-                       struct rn_cid_config *cfg) {
-  struct rn_cid_config c = *cfg;
-  int err = rn_secret_key(secret, secret_bytes, RN_SECRET_CID, epoch, c.key, sizeof(c.key));
+int rn_secret_derive(const uint8_t *secret, size_t secret_bytes, uint32_t epoch,
+                     struct rn_secret_keys *out) {
+  struct rn_secret_keys k = { .epoch = epoch };
+  const struct {
+    uint8_t *out;
+    size_t bytes;
+  } parts[RN_SECRET_USE_COUNT] = {
+    [RN_SECRET_CID] = { k.cid, sizeof(k.cid) },
+    [RN_SECRET_RESET] = { k.reset, sizeof(k.reset) },
+    [RN_SECRET_RETRY] = { k.retry, sizeof(k.retry) },
+    [RN_SECRET_ADDRESS] = { k.address, sizeof(k.address) },
+    [RN_SECRET_TICKET] = { k.ticket, sizeof(k.ticket) },
+  };
+  int err = RN_OK;
+  for (enum rn_secret_use u = 0; err == RN_OK && u < RN_SECRET_USE_COUNT; u++)
+    err = rn_secret_key(secret, secret_bytes, u, epoch, parts[u].out, parts[u].bytes);
   if (err == RN_OK)
-    err = rn_secret_key(secret, secret_bytes, RN_SECRET_RESET, epoch, c.reset_key,
-                        sizeof(c.reset_key));
-  if (err == RN_OK)
-    err = rn_secret_key(secret, secret_bytes, RN_SECRET_TOKEN, epoch, c.token_key,
-                        sizeof(c.token_key));
-  if (err == RN_OK)
-    *cfg = c;
-  explicit_bzero(&c, sizeof(c));
+    *out = k;
+  explicit_bzero(&k, sizeof(k));
   return err;
+}
+
+void rn_secret_to_cid(const struct rn_secret_keys *keys, struct rn_cid_config *cfg) {
+  cfg->key_epoch = keys->epoch;
+  cfg->config_id = rn_secret_config_id(keys->epoch);
+  memcpy(cfg->key, keys->cid, sizeof(cfg->key));
+  memcpy(cfg->reset_key, keys->reset, sizeof(cfg->reset_key));
+  memcpy(cfg->token_key, keys->retry, sizeof(cfg->token_key));
+  memcpy(cfg->address_key, keys->address, sizeof(cfg->address_key));
 }

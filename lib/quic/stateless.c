@@ -11,6 +11,10 @@
 #define RETRY_LIFETIME_NS UINT64_C(10000000000)
 
 static struct reply *reply_open(struct rn_quic *q, const struct rn_path *path) {
+  if (q->cfg.answers_per_s != 0 && rn_bucket_take(&q->answers, 1, q->now_ns) != RN_OK) {
+    q->stats.drop_answer_rate++;
+    return NULL;
+  }
   if (q->reply_head - q->reply_tail == RN_QUIC_REPLIES) {
     q->stats.drop_reply_queue++;
     return NULL;
@@ -68,8 +72,8 @@ void stateless_retry(struct rn_quic *q, const ngtcp2_pkt_hd *hd, const struct rn
   conn_new_cid(q, RN_CID_SLOT_NONE, 0, &scid); /* names this lcore, and no connection */
   uint8_t token[RN_TOKEN_RETRY_BYTES], rnd[RN_TOKEN_RND_BYTES];
   q->rand(q->rand_ctx, rnd, sizeof(rnd));
-  rn_token_retry_make(q->token, q->now_ns, &path->remote, hd->dcid.data, hd->dcid.datalen,
-                      scid.data, scid.datalen, rnd, token);
+  rn_token_retry_make(epochs_retry_now(q), wall_ns(q), &path->remote, hd->dcid.data,
+                      hd->dcid.datalen, scid.data, scid.datalen, rnd, token);
   const struct rn_retry_cid to = { hd->scid.data, hd->scid.datalen },
                             from = { scid.data, scid.datalen },
                             odcid = { hd->dcid.data, hd->dcid.datalen };
@@ -81,13 +85,21 @@ void stateless_retry(struct rn_quic *q, const ngtcp2_pkt_hd *hd, const struct rn
 
 enum token_verdict stateless_check_token(struct rn_quic *q, const ngtcp2_pkt_hd *hd,
                                          const struct rn_path *path, ngtcp2_cid *odcid) {
-  /* Tokens that are not of Retry are another server's NEW_TOKEN or noise: as if there were none (RFC 9000 section 8.1.3). */
-  if (hd->tokenlen == 0 || hd->token[0] != RN_TOKEN_RETRY)
+  if (hd->tokenlen == 0)
     return TOKEN_NONE;
+  /* What is not of Retry may be a NEW_TOKEN, of ours or of another server: when it is no good, it is as if there were none (RFC 9000 section
+   * 8.1.3). */
+  if ((hd->token[0] & RN_TOKEN_KIND_MASK) != RN_TOKEN_RETRY) {
+    if (q->cfg.address_token_ns == 0)
+      return TOKEN_NONE;
+    return newtoken_check(q, hd->token, hd->tokenlen, &path->remote) ? TOKEN_ADDRESS : TOKEN_NONE;
+  }
+  const struct rn_token_codec *k = epochs_retry(q, hd->token[0]);
   size_t n = 0;
-  int err =
-      rn_token_retry_read(q->token, q->now_ns, RETRY_LIFETIME_NS, &path->remote, hd->dcid.data,
-                          hd->dcid.datalen, hd->token, hd->tokenlen, odcid->data, &n);
+  int err = k == NULL ? RN_ERR_REFUSED
+                      : rn_token_retry_read(k, wall_ns(q), RETRY_LIFETIME_NS, &path->remote,
+                                            hd->dcid.data, hd->dcid.datalen, hd->token,
+                                            hd->tokenlen, odcid->data, &n);
   odcid->datalen = n;
   return err == RN_OK ? TOKEN_RETRY : TOKEN_BAD;
 }
@@ -104,12 +116,13 @@ void stateless_invalid_token(struct rn_quic *q, const ngtcp2_pkt_hd *hd,
               &q->stats.close_sent);
 }
 
-void stateless_reset(struct rn_quic *q, const struct rn_dgram *d, const uint8_t *dcid,
-                     size_t dcid_len) {
+void stateless_reset(struct rn_quic *q, const struct rn_dgram *d,
+                     const uint8_t dcid[RN_CID_BYTES]) {
   uint8_t token[16], rnd[RN_RESET_RND_BYTES];
   struct reply *r = reply_open(q, &d->path);
-  if (r == NULL || rn_cid_reset_token(q->cid, dcid, dcid_len, token) != RN_OK)
+  if (r == NULL)
     return;
+  epochs_reset_token(q, dcid, token);
   q->rand(q->rand_ctx, rnd, sizeof(rnd));
   size_t n = rn_reset_write(d->len, token, rnd, r->bytes, sizeof(r->bytes));
   if (n == 0)

@@ -137,7 +137,8 @@ static void read_bytes(struct reader *r, uint8_t *out, size_t n) {
   while (n > 0) {
     const struct rn_quic_part *p = &r->parts[r->idx];
     size_t left = p->len - r->off, take = left < n ? left : n;
-    memcpy(out, (const uint8_t *)p->data + r->off, take);
+    if (take > 0) /* or data may be NULL */
+      memcpy(out, (const uint8_t *)p->data + r->off, take);
     out += take;
     n -= take;
     r->off += take;
@@ -401,8 +402,12 @@ void stream_unblock(struct rn_quic_conn *c) {
 
 void stream_give_back_credit(struct rn_quic_conn *c) {
   uint32_t n = c->streams_withheld;
-  if (n == 0 || c->ng == NULL || rn_slab_free_count(c->q->streams) <= c->q->lim.streams / 16)
+  if (n == 0 || c->ng == NULL)
     return;
+  if (rn_slab_free_count(c->q->streams) <= c->q->lim.streams / 16) {
+    c->q->stats.credit_withheld++;
+    return;
+  }
   c->streams_withheld = 0;
   ngtcp2_conn_extend_max_streams_bidi(c->ng, n);
   conn_mark_dirty(c);

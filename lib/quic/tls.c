@@ -124,7 +124,27 @@ static int select_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_bytes, const 
   return SSL_TLSEXT_ERR_ALERT_FATAL; /* no_application_protocol, RFC 9001 section 8.1 */
 }
 
-static int set_tickets(SSL_CTX *ctx, const struct rn_quic_tls_config *cfg, bool server) {
+/* Tickets of another node may resume here only what a full handshake would be let do: who asks for certificates, and of whom, goes with them. */
+static int set_session_context(struct rn_quic_tls *t, SSL_CTX *ctx,
+                               const struct rn_quic_tls_config *cfg) {
+  uint8_t digest[32];
+  unsigned int n = 0;
+  EVP_MD_CTX *md = EVP_MD_CTX_new();
+  EVP_MD *sha256 = EVP_MD_fetch(t->lib, "SHA256", NULL);
+  const uint8_t required = cfg->require_client_cert;
+  bool ok = md != NULL && sha256 != NULL && EVP_DigestInit_ex2(md, sha256, NULL) == 1 &&
+            EVP_DigestUpdate(md, &required, 1) == 1 &&
+            EVP_DigestUpdate(md, t->alpn, t->alpn_bytes) == 1 &&
+            (cfg->ca_pem == NULL || EVP_DigestUpdate(md, cfg->ca_pem, cfg->ca_pem_bytes) == 1) &&
+            EVP_DigestFinal_ex(md, digest, &n) == 1 &&
+            SSL_CTX_set_session_id_context(ctx, digest, n) == 1;
+  EVP_MD_free(sha256);
+  EVP_MD_CTX_free(md);
+  return ok ? RN_OK : RN_ERR_CRYPTO;
+}
+
+static int set_tickets(struct rn_quic_tls *t, SSL_CTX *ctx, const struct rn_quic_tls_config *cfg,
+                       bool server) {
   if (!cfg->session_tickets) {
     SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
@@ -135,13 +155,10 @@ static int set_tickets(SSL_CTX *ctx, const struct rn_quic_tls_config *cfg, bool 
     return RN_OK;
   }
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* the ticket carries it all */
-  if (SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"rpcnet", 6) != 1)
-    return RN_ERR_CRYPTO;
-  if (cfg->ticket_keys != NULL &&
-      SSL_CTX_set_tlsext_ticket_keys(ctx, (void *)(uintptr_t)cfg->ticket_keys,
-                                     RN_TLS_TICKET_KEY_BYTES) != 1)
-    return RN_ERR_CRYPTO;
-  return RN_OK;
+  int err = set_session_context(t, ctx, cfg);
+  if (err == RN_OK && cfg->ticket_keys != NULL)
+    err = rn_ticket_install(t, ctx, cfg);
+  return err;
 }
 
 struct certs {
@@ -173,7 +190,7 @@ static int make_ctx(struct rn_quic_tls *t, const struct rn_quic_tls_config *cfg,
   else if (SSL_CTX_set_alpn_protos(ctx, t->alpn, t->alpn_bytes) != 0)
     return RN_ERR_CRYPTO;
 
-  err = set_tickets(ctx, cfg, server);
+  err = set_tickets(t, ctx, cfg, server);
   if (err == RN_OK && certs->chain != NULL)
     err = set_certificate(t, ctx, certs->chain, e);
   if (err == RN_OK && certs->anchors != NULL)
@@ -250,6 +267,7 @@ void rn_quic_tls_free(struct rn_quic_tls *t) {
     return;
   SSL_CTX_free(t->server);
   SSL_CTX_free(t->client);
+  rn_ticket_fini(&t->keys);
   if (t->prov_sign != NULL)
     (void)OSSL_PROVIDER_unload(t->prov_sign);
   if (t->prov_default != NULL)

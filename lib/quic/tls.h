@@ -31,9 +31,12 @@ struct rn_quic_tls_config {
   const char *groups;        /* OpenSSL names, ':' between; NULL: "P-256:X25519:P-384:P-521" */
   const char *alpn;          /* one name, at most 255 characters; NULL: "h3" */
   bool session_tickets;
-  const uint8_t *ticket_keys; /* RN_TLS_TICKET_KEY_BYTES; NULL: random ones */
+  const uint8_t
+      *ticket_keys; /* RN_TLS_TICKET_KEY_BYTES, of ticket_epoch; NULL: random ones, for good */
+  uint32_t ticket_epoch;
 };
-#define RN_TLS_TICKET_KEY_BYTES 80
+#define RN_TLS_TICKET_KEY_BYTES 80 /* name 16, HMAC 32, AES 32 */
+#define RN_TLS_TICKET_KEYS      7u /* of epochs that follow each other */
 
 /* Allocates: called at start and on reload. The texts of cfg are not needed afterwards. RN_OK;
  * RN_ERR_INVAL (a certificate that cannot be read, an unknown suite or group) or RN_ERR_CRYPTO, and
@@ -42,6 +45,15 @@ int rn_quic_tls_new(const struct rn_quic_tls_config *cfg, struct rn_quic_tls **o
                     size_t err_text_bytes);
 /* After the last connection that used it. NULL is fine. */
 void rn_quic_tls_free(struct rn_quic_tls *t);
+
+/* Takes session tickets under this epoch's key, too, in the place of those of RN_TLS_TICKET_KEYS epochs before or after it. Nothing happens where
+ * keys are random. */
+void rn_quic_tls_ticket_key(struct rn_quic_tls *t, uint32_t epoch,
+                            const uint8_t key[RN_TLS_TICKET_KEY_BYTES]);
+/* Makes tickets under this epoch's key, which was given before, and takes none of epochs before oldest. */
+void rn_quic_tls_ticket_use(struct rn_quic_tls *t, uint32_t epoch, uint32_t oldest);
+/* Tickets that came under keys that are not here, so far. */
+uint64_t rn_quic_tls_tickets_unknown(const struct rn_quic_tls *t);
 
 /* Once per thread that runs server handshakes, before the first: how many may wait for a signature at
  * a time. Without it there is no limit. RN_OK or RN_ERR_CRYPTO. fini when none is left. */
@@ -120,6 +132,9 @@ void rn_tls_sign_request(struct rn_tls_conn *tc, uint16_t *scheme, const uint8_t
  * ngtcp2_conn_continue_handshake, which reads packets that came too early and tells a client that it
  * is done, and then writes packets. */
 int rn_tls_sign_done(struct rn_tls_conn *tc, int err, const uint8_t *sig, size_t sig_bytes);
+
+/* True when the handshake, which is complete, went by a session ticket. */
+bool rn_tls_conn_resumed(const struct rn_tls_conn *tc);
 
 /* The suite in use, once known. RN_OK or RN_ERR_STATE. */
 int rn_tls_suite(const struct rn_tls_conn *tc, enum rn_aead_suite *out);

@@ -494,6 +494,10 @@ int rn_tls_sign_done(struct rn_tls_conn *tc, int err, const uint8_t *sig, size_t
   return drive(tc);
 }
 
+bool rn_tls_conn_resumed(const struct rn_tls_conn *tc) {
+  return tc->done && tc->ssl != NULL && SSL_session_reused(tc->ssl) == 1;
+}
+
 int rn_tls_suite(const struct rn_tls_conn *tc, enum rn_aead_suite *out) {
   if (!tc->suite_known)
     return RN_ERR_STATE;

@@ -23,6 +23,7 @@ struct rn_token_codec {
   uint8_t dbl1[16];     /* CMAC's subkeys for a full and a padded last block */
   uint8_t dbl2[16];
   uint8_t s2v[16]; /* dbl(CMAC(zero)), where S2V starts */
+  uint8_t config_id;
 } __attribute__((aligned(64)));
 
 size_t rn_token_codec_footprint(void) { return sizeof(struct rn_token_codec); }
@@ -54,7 +55,7 @@ RN_AES_TARGET static void cmac(const struct rn_token_codec *k, const uint8_t *in
   rn_aes_store(out, rn_aes128_encrypt(&k->mac, _mm_xor_si128(x, rn_aes_load(last))));
 }
 
-RN_AES_TARGET int rn_token_codec_init(void *mem, const uint8_t key[32],
+RN_AES_TARGET int rn_token_codec_init(void *mem, const uint8_t key[32], uint8_t config_id,
                                       struct rn_token_codec **out) {
   static const uint8_t zero[16];
   const struct rn_imb *imb = rn_imb();
@@ -69,6 +70,7 @@ RN_AES_TARGET int rn_token_codec_init(void *mem, const uint8_t key[32],
   dbl(k->dbl2);
   cmac(k, zero, sizeof(zero), k->s2v);
   dbl(k->s2v);
+  k->config_id = config_id;
   *out = k;
   return RN_OK;
 }
@@ -130,10 +132,16 @@ static bool siv_open(const struct rn_token_codec *k, const uint8_t *aad, size_t 
   return diff == 0;
 }
 
-static size_t make_aad(uint8_t out[AAD_BYTES_MAX], enum rn_token_kind kind,
-                       const struct rn_addr *client, const uint8_t *scid, size_t scid_bytes) {
+/* The first octet of a token. */
+static uint8_t octet(const struct rn_token_codec *k, enum rn_token_kind kind) {
+  return (uint8_t)kind | k->config_id;
+}
+
+static size_t make_aad(const struct rn_token_codec *k, uint8_t out[AAD_BYTES_MAX],
+                       enum rn_token_kind kind, const struct rn_addr *client, const uint8_t *scid,
+                       size_t scid_bytes) {
   size_t n = 0;
-  out[n++] = (uint8_t)kind;
+  out[n++] = octet(k, kind);
   out[n++] = client->family;
   memcpy(out + n, client->ip, 16);
   n += 16;
@@ -167,11 +175,11 @@ void rn_token_retry_make(const struct rn_token_codec *k, uint64_t now_ns,
                          const uint8_t rnd[RN_TOKEN_RND_BYTES], uint8_t out[RN_TOKEN_RETRY_BYTES]) {
   RN_ASSERT(odcid_bytes <= 20 && scid_bytes <= 20);
   uint8_t aad[AAD_BYTES_MAX], plain[RETRY_PLAIN_BYTES] = { 0 };
-  size_t aad_bytes = make_aad(aad, RN_TOKEN_RETRY, client, scid, scid_bytes);
+  size_t aad_bytes = make_aad(k, aad, RN_TOKEN_RETRY, client, scid, scid_bytes);
   put_stamp(plain, now_ns, rnd);
   plain[STAMP_BYTES] = (uint8_t)odcid_bytes;
   memcpy(plain + STAMP_BYTES + 1, odcid, odcid_bytes);
-  out[0] = RN_TOKEN_RETRY;
+  out[0] = octet(k, RN_TOKEN_RETRY);
   rn_token_siv_seal(k, aad, aad_bytes, plain, sizeof(plain), out + 1, out + HEAD_BYTES);
 }
 
@@ -180,9 +188,10 @@ int rn_token_retry_read(const struct rn_token_codec *k, uint64_t now_ns, uint64_
                         const uint8_t *token, size_t token_bytes, uint8_t odcid[20],
                         size_t *odcid_bytes) {
   uint8_t aad[AAD_BYTES_MAX], plain[RETRY_PLAIN_BYTES];
-  if (token_bytes != RN_TOKEN_RETRY_BYTES || token[0] != RN_TOKEN_RETRY || dcid_bytes > 20)
+  if (token_bytes != RN_TOKEN_RETRY_BYTES || token[0] != octet(k, RN_TOKEN_RETRY) ||
+      dcid_bytes > 20)
     return RN_ERR_REFUSED;
-  size_t aad_bytes = make_aad(aad, RN_TOKEN_RETRY, client, dcid, dcid_bytes);
+  size_t aad_bytes = make_aad(k, aad, RN_TOKEN_RETRY, client, dcid, dcid_bytes);
   if (!siv_open(k, aad, aad_bytes, token + 1, token + HEAD_BYTES, sizeof(plain), plain))
     return RN_ERR_REFUSED;
   int err = check_stamp(plain, now_ns, lifetime_ns);
@@ -199,18 +208,18 @@ void rn_token_new_make(const struct rn_token_codec *k, uint64_t now_ns,
                        const struct rn_addr *client, const uint8_t rnd[RN_TOKEN_RND_BYTES],
                        uint8_t out[RN_TOKEN_NEW_BYTES]) {
   uint8_t aad[AAD_BYTES_MAX], plain[STAMP_BYTES];
-  size_t aad_bytes = make_aad(aad, RN_TOKEN_NEW_TOKEN, client, NULL, 0);
+  size_t aad_bytes = make_aad(k, aad, RN_TOKEN_NEW_TOKEN, client, NULL, 0);
   put_stamp(plain, now_ns, rnd);
-  out[0] = RN_TOKEN_NEW_TOKEN;
+  out[0] = octet(k, RN_TOKEN_NEW_TOKEN);
   rn_token_siv_seal(k, aad, aad_bytes, plain, sizeof(plain), out + 1, out + HEAD_BYTES);
 }
 
 int rn_token_new_read(const struct rn_token_codec *k, uint64_t now_ns, uint64_t lifetime_ns,
                       const struct rn_addr *client, const uint8_t *token, size_t token_bytes) {
   uint8_t aad[AAD_BYTES_MAX], plain[STAMP_BYTES];
-  if (token_bytes != RN_TOKEN_NEW_BYTES || token[0] != RN_TOKEN_NEW_TOKEN)
+  if (token_bytes != RN_TOKEN_NEW_BYTES || token[0] != octet(k, RN_TOKEN_NEW_TOKEN))
     return RN_ERR_REFUSED;
-  size_t aad_bytes = make_aad(aad, RN_TOKEN_NEW_TOKEN, client, NULL, 0);
+  size_t aad_bytes = make_aad(k, aad, RN_TOKEN_NEW_TOKEN, client, NULL, 0);
   if (!siv_open(k, aad, aad_bytes, token + 1, token + HEAD_BYTES, sizeof(plain), plain))
     return RN_ERR_REFUSED;
   return check_stamp(plain, now_ns, lifetime_ns);

@@ -8,7 +8,7 @@
  *   | kind | SIV tag    | issued | random  |                         NEW_TOKEN: 33 bytes
  *                       |<------------- encrypted ----------->|
  *
- * The client's IP address, for Retry also its port and the SCID of the Retry, are authenticated and
+ * The low three bits of kind are the config id of the key's epoch (quic/secret.h). It, the client's IP address, for Retry also its port and the SCID of the Retry, are authenticated and
  * not carried: another client's token does not open. Nothing is kept, nothing allocates. */
 #pragma once
 #include <stddef.h>
@@ -17,9 +17,11 @@
 #include "util/addr.h"
 
 enum rn_token_kind {
-  RN_TOKEN_RETRY = 0x52,     /* 'R' */
-  RN_TOKEN_NEW_TOKEN = 0x4e, /* 'N' */
+  RN_TOKEN_RETRY = 0x50,
+  RN_TOKEN_NEW_TOKEN = 0x48,
 };
+#define RN_TOKEN_KIND_MASK 0xf8u
+#define RN_TOKEN_ID_MASK   0x07u
 
 #define RN_TOKEN_RETRY_BYTES 54
 #define RN_TOKEN_NEW_BYTES   33
@@ -30,8 +32,9 @@ struct rn_token_codec;
 
 /* Bytes needed; 64-byte aligned. */
 size_t rn_token_codec_footprint(void);
-/* key: rn_cid_config.token_key. RN_OK, or RN_ERR_CRYPTO on a machine without AES-NI. */
-int rn_token_codec_init(void *mem, const uint8_t key[32], struct rn_token_codec **out);
+/* key: of one kind of token; config_id: of its epoch, 0..6. RN_OK, or RN_ERR_CRYPTO on a machine without AES-NI. */
+int rn_token_codec_init(void *mem, const uint8_t key[32], uint8_t config_id,
+                        struct rn_token_codec **out);
 void rn_token_codec_wipe(struct rn_token_codec *k); /* NULL is fine */
 
 /* now_ns here and below: a clock that all who share the key read alike. odcid: the DCID of the

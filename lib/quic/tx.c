@@ -2,6 +2,7 @@
  *
  * One datagram is filled from as many streams as fit (NGTCP2_WRITE_STREAM_FLAG_MORE): with small RPCs this is what decides the cost
  * of a call. The last pending stream goes without the flag, which saves ngtcp2 a round to find that nothing follows. */
+#include "quic/contain.h"
 #include "quic/quic_priv.h"
 
 #include <string.h>
@@ -41,10 +42,29 @@ static void count_tx(struct rn_quic *q, size_t len) {
   q->stats.tx_bytes += len;
 }
 
-static enum written write_datagram(struct rn_quic_conn *c, const struct rn_quic_sink *sink) {
+/* One visit of a connection. */
+struct visit {
+  const struct rn_quic_sink *sink;
+  size_t count;   /* datagrams written */
+  bool reserved;  /* the sink waits for a commit */
+  bool sink_full; /* the connection stays first in line */
+};
+
+static uint8_t *reserve(struct visit *v, size_t cap) {
+  uint8_t *buf = v->sink->reserve(v->sink->ctx, cap);
+  v->reserved = buf != NULL;
+  return buf;
+}
+
+static void commit(struct visit *v, const struct rn_path *path, uint8_t ecn, size_t len) {
+  v->reserved = false;
+  v->sink->commit(v->sink->ctx, path, ecn, len);
+}
+
+static enum written write_datagram(struct rn_quic_conn *c, struct visit *v) {
   struct rn_quic *q = c->q;
   size_t cap = q->cfg.max_udp_payload;
-  uint8_t *buf = sink->reserve(sink->ctx, cap);
+  uint8_t *buf = reserve(v, cap);
   if (buf == NULL)
     return SINK_FULL;
   ngtcp2_path_storage ps;
@@ -65,6 +85,7 @@ static enum written write_datagram(struct rn_quic_conn *c, const struct rn_quic_
     ngtcp2_ssize took = -1;
     ngtcp2_ssize wrote = ngtcp2_conn_writev_stream(c->ng, &ps.path, &pi, buf, cap, &took, flags,
                                                    s != NULL ? s->id : -1, vec, n, q->now_ns);
+    c->last_flight |= c->state == CONN_READY;
     if (took >= 0 && s != NULL) {
       size_t all = 0;
       for (size_t i = 0; i < n; i++)
@@ -74,7 +95,7 @@ static enum written write_datagram(struct rn_quic_conn *c, const struct rn_quic_
     if (wrote > 0) {
       struct rn_path path;
       path_of_packet(c, &ps.path, &path);
-      sink->commit(sink->ctx, &path, (uint8_t)pi.ecn, (size_t)wrote);
+      commit(v, &path, (uint8_t)pi.ecn, (size_t)wrote);
       count_tx(q, (size_t)wrote);
       bool done = rn_list_empty(&c->ready) && c->state == CONN_READY && (size_t)wrote + 64 < cap;
       return done ? WROTE_LAST : WROTE_PACKET;
@@ -89,7 +110,7 @@ static enum written write_datagram(struct rn_quic_conn *c, const struct rn_quic_
       stream_stopped(s);
       continue;
     }
-    sink->commit(sink->ctx, &c->path, 0, 0);
+    commit(v, &c->path, 0, 0);
     if (wrote == 0)
       return WROTE_NOTHING;
     conn_fail(c, (int)wrote);
@@ -98,34 +119,39 @@ static enum written write_datagram(struct rn_quic_conn *c, const struct rn_quic_
 }
 
 /* The CONNECTION_CLOSE of a connection that has ended otherwise. */
-static enum written write_close_pkt(struct rn_quic_conn *c, const struct rn_quic_sink *sink) {
+static enum written write_close_pkt(struct rn_quic_conn *c, struct visit *v) {
   if (!c->close_send)
     return WROTE_NOTHING;
-  uint8_t *buf = sink->reserve(sink->ctx, c->close_pkt->len);
+  uint8_t *buf = reserve(v, c->close_pkt->len);
   if (buf == NULL)
     return SINK_FULL;
   memcpy(buf, c->close_pkt->bytes, c->close_pkt->len);
-  sink->commit(sink->ctx, &c->path, 0, c->close_pkt->len);
+  commit(v, &c->path, 0, c->close_pkt->len);
   count_tx(c->q, c->close_pkt->len);
   c->close_send = false;
   return WROTE_LAST;
 }
 
-/* False when the sink is full: c then stays first in line. */
-static bool tx_conn(struct rn_quic_conn *c, const struct rn_quic_sink *sink, size_t *count) {
+static void leave_line(struct rn_quic_conn *c) {
+  rn_list_remove(&c->dirty_node);
+  rn_list_init(&c->dirty_node);
+}
+
+static void visit_conn(struct rn_quic_conn *c, void *arg) {
+  struct visit *v = arg;
   if (c->close_wanted && c->ng != NULL)
     conn_settle(c);
   for (unsigned burst = 0; burst < TX_BURST; burst++) {
-    enum written w = c->ng != NULL ? write_datagram(c, sink) : write_close_pkt(c, sink);
+    enum written w = c->ng != NULL ? write_datagram(c, v) : write_close_pkt(c, v);
     if (w == WROTE_PACKET || w == WROTE_LAST)
-      ++*count;
+      v->count++;
     if (w == CONN_ENDED)
       continue; /* its CONNECTION_CLOSE is next */
-    if (w == SINK_FULL)
-      return false;
+    v->sink_full = w == SINK_FULL;
+    if (v->sink_full)
+      return;
     if (w != WROTE_PACKET) {
-      rn_list_remove(&c->dirty_node);
-      rn_list_init(&c->dirty_node);
+      leave_line(c);
       break;
     }
   }
@@ -134,7 +160,6 @@ static bool tx_conn(struct rn_quic_conn *c, const struct rn_quic_sink *sink, siz
     conn_settle(c);
     conn_arm(c);
   }
-  return true;
 }
 
 size_t rn_quic_tx(struct rn_quic *q, uint64_t now_ns, const struct rn_quic_sink *sink) {
@@ -142,10 +167,17 @@ size_t rn_quic_tx(struct rn_quic *q, uint64_t now_ns, const struct rn_quic_sink 
   size_t count = stateless_flush(q, sink);
   while (!rn_list_empty(&q->dirty)) {
     struct rn_quic_conn *c = RN_LIST_ENTRY(q->dirty.next, struct rn_quic_conn, dirty_node);
-    if (!tx_conn(c, sink, &count))
+    struct visit v = { .sink = sink };
+    if (!contain_run(c, visit_conn, &v)) {
+      if (v.reserved)
+        sink->commit(sink->ctx, &c->path, 0, 0);
+      conn_abandon(c);
+    }
+    count += v.count;
+    if (v.sink_full)
       break;
     if (!rn_list_empty(&c->dirty_node)) { /* more to send: behind the others */
-      rn_list_remove(&c->dirty_node);
+      leave_line(c);
       rn_list_push_back(&q->dirty, &c->dirty_node);
     }
   }

@@ -305,11 +305,10 @@ static void feed(struct rn_rpc_client_call *c, const uint8_t *data, size_t len) 
     buf = c->body;
     n = c->body_len;
   }
-  if (n < c->need)
-    return;
-  if (c->streaming)
+  /* Nothing is parsed again before all that it needs is there. */
+  if (n >= c->need && c->streaming)
     used = read_items(c, buf, n);
-  else
+  else if (n >= c->need)
     read_response(c, buf, n);
   if (c->over)
     return;
@@ -392,3 +391,13 @@ uint64_t rn_rpc_client_next_expiry(const struct rn_rpc_client *v) {
   return rn_wheel_next_expiry(v->wheel);
 }
 uint32_t rn_rpc_client_calls(const struct rn_rpc_client *v) { return rn_slab_in_use(v->calls); }
+
+int rn_rpc_client_check(const struct rn_rpc_client *v) {
+  /* Without calls there is nothing to gather and nothing to wait for. */
+  if (rn_slab_in_use(v->calls) == 0 &&
+      (rn_buddy_in_use(v->bodies) != 0 || rn_wheel_next_expiry(v->wheel) != UINT64_MAX))
+    return RN_ERR_STATE;
+  if (rn_wheel_check(v->wheel) != RN_OK)
+    return RN_ERR_STATE;
+  return rn_buddy_check(v->bodies);
+}

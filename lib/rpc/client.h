@@ -72,3 +72,5 @@ void rn_rpc_client_stream_closed(struct rn_rpc_client *v, struct rn_quic_stream 
 uint64_t rn_rpc_client_next_expiry(const struct rn_rpc_client *v);
 void rn_rpc_client_timers(struct rn_rpc_client *v, uint64_t now_ns);
 uint32_t rn_rpc_client_calls(const struct rn_rpc_client *v); /* outstanding */
+/* RN_OK or RN_ERR_STATE. For simulations and fuzzers: slow. */
+int rn_rpc_client_check(const struct rn_rpc_client *v);

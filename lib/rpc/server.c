@@ -112,8 +112,15 @@ void call_set_state(struct rn_call *c, enum call_event ev) {
   c->state = next;
 }
 
+/* The last quarter of the call objects is for connections that have less than their share of all: who takes what there is takes it from
+ * himself. */
+static bool may_call(const struct rn_rpc_server *v, const struct rn_quic_stream *s) {
+  return rn_slab_free_count(v->calls) > v->lim.calls / 4 ||
+         !rn_quic_conn_above_share(rn_quic_stream_conn(s), v->lim.calls);
+}
+
 static struct rn_call *call_new(struct rn_rpc_server *v, struct rn_quic_stream *s) {
-  struct rn_call *c = rn_slab_take(v->calls);
+  struct rn_call *c = may_call(v, s) ? rn_slab_take(v->calls) : NULL;
   if (c == NULL) {
     v->stats.call_limit++;
     return NULL;
@@ -324,6 +331,11 @@ void rn_rpc_server_stream_writable(struct rn_rpc_server *v, struct rn_quic_strea
 int rn_rpc_server_check(const struct rn_rpc_server *v) {
   if (v->stats.calls != rn_slab_in_use(v->calls) ||
       v->stats.body_bytes != rn_buddy_in_use(v->bodies))
+    return RN_ERR_STATE;
+  bool timed = rn_rpc_server_next_expiry(v) != UINT64_MAX;
+  if (timed && v->stats.calls == 0)
+    return RN_ERR_STATE;
+  if (rn_wheel_check(v->timers) != RN_OK || rn_wheel_check(v->deadlines) != RN_OK)
     return RN_ERR_STATE;
   return rn_buddy_check(v->bodies);
 }

@@ -2,6 +2,7 @@
 #include "topo/stats.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "util/err.h"
@@ -29,6 +30,26 @@ const struct rn_metric_desc rn_metric_descs[RN_STATS_VALUES] = {
 #undef GROUP
 };
 #undef RN_METRIC
+
+const struct rn_hist_desc rn_hist_descs[RN_HIST_COUNT] = {
+#define RN_HISTOGRAM(name, exposed, stage, help) [RN_HIST_##name] = { #name, exposed, stage, help },
+#include "schema/metrics/hist.def"
+#undef RN_HISTOGRAM
+};
+
+bool rn_metric_is_time(const char *name) {
+  size_t len = strlen(name);
+  return len > 3 && strcmp(name + len - 3, "_ns") == 0;
+}
+
+const char *rn_metric_exposed(const char *group, const char *name, enum rn_metric_kind kind,
+                              char *out) {
+  bool time = rn_metric_is_time(name);
+  size_t len = strlen(name) - (time ? 3 : 0);
+  snprintf(out, RN_METRIC_EXPOSED_BYTES, "rpcnet_%s_%.*s%s%s", group, (int)len, name,
+           time ? "_seconds" : "", kind == RN_METRIC_COUNTER ? "_total" : "");
+  return out;
+}
 
 uint64_t rn_stats_value(const struct rn_lcore_stats *s, size_t i) {
   RN_ASSERT(i < RN_STATS_VALUES);
@@ -71,4 +92,10 @@ int rn_stats_read(const struct rn_stats_page *page, struct rn_lcore_stats *out,
     }
   }
   return RN_ERR_AGAIN;
+}
+
+void rn_stats_hist_read(const struct rn_stats_page *page, enum rn_hist_id which,
+                        struct rn_tally_copy *out) {
+  RN_ASSERT(which < RN_HIST_COUNT);
+  rn_tally_read(&page->hists[which], out);
 }

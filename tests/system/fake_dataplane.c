@@ -4,7 +4,8 @@
  *   sign        asks for one proper signature and one that must be refused, and logs how both went
  *   scribble    writes nonsense over its rings to control, again and again
  *   deaf        ignores CTL_SHUTDOWN;  stubborn  ignores SIGTERM too
- *   exit=N      ends at once with status N */
+ *   exit=N      ends at once with status N
+ *   crash       crashes 150 ms after READY, as long as there is no file RN_FAKE_CALM */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -135,6 +136,7 @@ int main(void) {
     say_ready(i);
   if (mode("sign"))
     ask_for_signatures();
+  uint64_t started_ns = rn_sys_now_ns();
   for (unsigned int n = 0; !terminated || mode("stubborn"); n++) {
     struct pollfd p[RN_TOPO_LCORES_MAX];
     bool end = false, sleep = true;
@@ -157,6 +159,9 @@ int main(void) {
     }
     if (mode("scribble"))
       scribble(n);
+    if (mode("crash") && rn_sys_now_ns() - started_ns > 150 * RN_NS_PER_MS &&
+        access(getenv("RN_FAKE_CALM"), F_OK) != 0)
+      raise(SIGSEGV);
   }
   return 0;
 }

@@ -329,6 +329,33 @@ static void successor_attaches_to_the_running_data_plane(void **state) {
   fix_free(f);
 }
 
+/* The lcore's answer found no room: the ring was full of what nobody had read. */
+static void hello_is_repeated_to_an_lcore_that_has_not_answered(void **state) {
+  (void)state;
+  struct fix *f = serving("EC", 0, "P-256");
+  struct rn_msg m;
+  rn_node_say_hello(&f->node); /* it serves: nobody has to be asked */
+  assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m), RN_ERR_AGAIN);
+  int fds[4];
+  memcpy(fds, f->fds, sizeof(fds));
+  successor(f, 2);
+  for (uint32_t i = 0; i < 2; i++) {
+    assert_int_equal(rn_msg_pop(&f->rx[i], RN_MSG_TO_LCORE, &m), RN_OK);
+    assert_int_equal(m.type, RN_MSG_CTL_HELLO);
+  }
+  ready(f, 1);
+  rn_node_say_hello(&f->node);
+  assert_int_equal(rn_msg_pop(&f->rx[1], RN_MSG_TO_LCORE, &m), RN_ERR_AGAIN);
+  assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m), RN_OK);
+  assert_int_equal(m.type, RN_MSG_CTL_HELLO);
+  assert_int_equal(m.ctl_hello.pid, getpid());
+  ready(f, 0);
+  assert_int_equal(f->node.state, RN_NODE_SERVING);
+  for (int i = 0; i < 4; i++)
+    close(fds[i]);
+  fix_free(f);
+}
+
 static void ends_a_data_plane_that_serves_something_else(void **state) {
   (void)state;
   struct fix *f = serving("EC", 0, "P-256");
@@ -400,6 +427,7 @@ int main(void) {
     cmocka_unit_test(chatty_lcore_is_held_back),
     cmocka_unit_test(message_of_control_itself_is_refused_from_an_lcore),
     cmocka_unit_test(successor_attaches_to_the_running_data_plane),
+    cmocka_unit_test(hello_is_repeated_to_an_lcore_that_has_not_answered),
     cmocka_unit_test(ends_a_data_plane_that_serves_something_else),
     cmocka_unit_test(ends_a_data_plane_whose_region_makes_no_sense),
     cmocka_unit_test(shutdown_reaches_every_lcore_and_nothing_is_started_again),

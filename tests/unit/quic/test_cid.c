@@ -192,7 +192,7 @@ static void refuses_a_config_out_of_range(void **state) {
 
 static void keys_of_one_secret_are_unrelated(void **state) {
   (void)state;
-  uint8_t secret[32] = { 42 }, keys[8][32];
+  uint8_t secret[32] = { 42 }, keys[2 * RN_SECRET_USE_COUNT][32];
   int n = 0;
   for (uint32_t epoch = 0; epoch < 2; epoch++)
     for (enum rn_secret_use u = RN_SECRET_CID; u < RN_SECRET_USE_COUNT; u++)
@@ -200,25 +200,75 @@ static void keys_of_one_secret_are_unrelated(void **state) {
   for (int i = 0; i < n; i++)
     for (int j = 0; j < i; j++)
       assert_memory_not_equal(keys[i], keys[j], 32);
+  const uint8_t(*of)[32] = &keys[RN_SECRET_USE_COUNT];
+  struct rn_secret_keys all, before;
   struct rn_cid_config c = config();
-  assert_int_equal(rn_secret_cid_keys(secret, 32, 1, &c), RN_OK);
-  assert_memory_equal(c.key, keys[4 + RN_SECRET_CID], 16);
-  assert_memory_equal(c.reset_key, keys[4 + RN_SECRET_RESET], 32);
-  assert_memory_equal(c.token_key, keys[4 + RN_SECRET_TOKEN], 32);
+  assert_int_equal(rn_secret_derive(secret, 32, 1, &all), RN_OK);
+  assert_memory_equal(all.ticket, of[RN_SECRET_TICKET], 32);
+  rn_secret_to_cid(&all, &c);
+  assert_memory_equal(c.key, of[RN_SECRET_CID], 16);
+  assert_memory_equal(c.reset_key, of[RN_SECRET_RESET], 32);
+  assert_memory_equal(c.token_key, of[RN_SECRET_RETRY], 32);
+  assert_memory_equal(c.address_key, of[RN_SECRET_ADDRESS], 32);
+  assert_int_equal(c.key_epoch, 1);
+  assert_int_equal(c.config_id, 1);
   assert_int_equal(c.server_id, 0xabcd);
-  assert_int_equal(rn_secret_cid_keys(secret, 31, 1, &c), RN_ERR_INVAL);
+  before = all;
+  assert_int_equal(rn_secret_derive(secret, 31, 1, &all), RN_ERR_INVAL);
+  assert_memory_equal(&all, &before, sizeof(all));
 }
 
-/* Nodes of different versions have to agree: the derivation may not change. Computed with another
- * HKDF: salt "rpcnet node secret", info "rpcnet cid" 00 00000001. */
+/* Nodes of different versions have to agree: the derivation may not change. Computed by another HKDF, here in Python, for the secret 00 01 .. 1f
+ * (with "import hmac, hashlib; H = lambda k, d: hmac.digest(k, d, 'sha256')" and more of T than its first block by the same rule):
+ *
+ *   prk = H(b"rpcnet node secret", bytes(range(32)))
+ *   T1 = H(prk, label + b"\0" + epoch.to_bytes(4, "big") + b"\1"); T2 = H(prk, T1 + label + b"\0" + epoch.to_bytes(4, "big") + b"\2"); ... */
 static void derivation_is_stable(void **state) {
   (void)state;
-  uint8_t secret[32], got[16], want[16];
+  static const struct {
+    enum rn_secret_use use;
+    uint32_t epoch;
+    const char *hex;
+  } golden[] = {
+    { RN_SECRET_CID, 1, "614d722bfa3e9a0c847f74a1ba6687f3" },
+    { RN_SECRET_CID, 0x01020304, "a75d1ed84fe49a342fe0420a23ee1313" },
+    { RN_SECRET_RESET, 1, "8ed1afab0cdd8b7ce9b4416f41b5bdc8b33c6f71f8ab9ecd46383522cce562ae" },
+    { RN_SECRET_RESET, 0x01020304,
+      "55d63cb5123bcad1cc69896fa3d6d9f81daeaf9196b0e3f76f55278869f141ee" },
+    { RN_SECRET_RETRY, 1, "865e9d4bdf0e99e6fc683416af61eba4bb2f6201f0f2f86e0c9b01b5dfe3690e" },
+    { RN_SECRET_RETRY, 0x01020304,
+      "e67bf32953c874325b7b05f49634c206d09af8c380da744ea3d351bdb693f530" },
+    { RN_SECRET_ADDRESS, 1, "5817ac3db3de3424873cad95a27bca96a4ba61189d77f539a5c8162c3947e9ee" },
+    { RN_SECRET_ADDRESS, 0x01020304,
+      "f3f1d04b90b146676008cf82222f633a95b9b07f0e9a41ddf9efbe610a2a71ae" },
+    { RN_SECRET_TICKET, 1,
+      "952a6cdb42ff507e824e68b48ff3a7713d356c215d2e57d00821a3b8ac838243"
+      "2f21665aa6976e431b12ac82534d06878efb60ef457749213ad05d41e4635553"
+      "fa69b56355bf627a4cae590e18d03313" },
+    { RN_SECRET_TICKET, 0x01020304,
+      "80111099c9e4172be7ee5024a5c06716dc452f88a5265c2b156b8ef63392d8fc"
+      "b31bcb4a50f9b404bc7379f04d020c48cc7c3e3630bd3aa437fa46f5aef717ec"
+      "849db82225b305a76cf6b7ada98ad20a" },
+  };
+  uint8_t secret[32], got[80], want[80];
   for (uint8_t i = 0; i < 32; i++)
     secret[i] = i;
-  assert_int_equal(rn_secret_key(secret, 32, RN_SECRET_CID, 1, got, 16), RN_OK);
-  rn_test_unhex("614d722bfa3e9a0c847f74a1ba6687f3", want, 16);
-  assert_memory_equal(got, want, 16);
+  for (size_t i = 0; i < sizeof(golden) / sizeof(golden[0]); i++) {
+    size_t n = rn_test_unhex(golden[i].hex, want, sizeof(want));
+    assert_int_equal(rn_secret_key(secret, 32, golden[i].use, golden[i].epoch, got, n), RN_OK);
+    assert_memory_equal(got, want, n);
+  }
+}
+
+/* Two epochs that a peer could mistake for each other are seven apart. */
+static void config_ids_of_seven_epochs_in_a_row_differ(void **state) {
+  (void)state;
+  for (uint32_t first = 0; first < 20; first++) {
+    unsigned int seen = 0;
+    for (uint32_t e = first; e < first + RN_SECRET_EPOCHS_MAX; e++)
+      seen |= 1u << rn_secret_config_id(e);
+    assert_int_equal(seen, 0x7f); /* 7 itself is reserved by the draft */
+  }
 }
 
 int main(void) {
@@ -232,6 +282,7 @@ int main(void) {
     cmocka_unit_test(refuses_a_config_out_of_range),
     cmocka_unit_test(keys_of_one_secret_are_unrelated),
     cmocka_unit_test(derivation_is_stable),
+    cmocka_unit_test(config_ids_of_seven_epochs_in_a_row_differ),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,6 +118,99 @@ static void carries_much_over_many_streams(void **state) {
   world_end(&w);
 }
 
+/* The datagram that a client sends first. */
+struct first {
+  uint8_t buf[2048], bytes[2048];
+  size_t len;
+  struct rn_path path; /* as the server sees it */
+};
+
+static uint8_t *first_reserve(void *ctx, size_t cap) {
+  struct first *f = ctx;
+  return cap <= sizeof(f->buf) ? f->buf : NULL;
+}
+
+static void first_commit(void *ctx, const struct rn_path *path, uint8_t ecn, size_t len) {
+  (void)path, (void)ecn;
+  struct first *f = ctx;
+  if (len > 0)
+    memcpy(f->bytes, f->buf, f->len = len);
+}
+
+static void first_flights_meet_at_one_lcore(void **state) {
+  (void)state;
+  uint32_t accepted[2] = { 0 };
+  for (uint8_t i = 0; i < 32; i++) {
+    struct world w;
+    world_prepare(&w, PKI_P256);
+    struct peer other;
+    peer_prepare(&other, w.pki, 13);
+    struct peer *lcores[2] = { &w.server, &other };
+    for (uint8_t k = 0; k < 2; k++) {
+      lcores[k]->params.cid.lcore_count = 2;
+      lcores[k]->params.cid.lcore_idx = k;
+      lcores[k]->params.spread = (struct rn_quic_spread){ .lcores = 2, .key = { 7 } };
+    }
+    w.client.rng.s[0] += i; /* another DCID */
+    world_start(&w);
+    peer_start(&other, NULL, NULL);
+    struct rn_quic_conn *c;
+    struct first first = { .path = { .local = w.path.remote, .remote = w.path.local } };
+    const struct rn_quic_sink sink = { first_reserve, first_commit, &first };
+    assert_int_equal(rn_quic_connect(w.client.q, MS, &w.path, "localhost", &c), RN_OK);
+    assert_int_equal(rn_quic_tx(w.client.q, MS, &sink), 1);
+    const struct rn_dgram d = { .data = first.bytes,
+                                .len = (uint32_t)first.len,
+                                .path = first.path };
+    for (uint8_t k = 0; k < 2; k++) {
+      rn_quic_rx(lcores[k]->q, MS, &d, 1);
+      rn_quic_rx(lcores[k]->q, MS, &d, 1); /* a repetition finds its connection */
+      rn_quic_timers(lcores[k]->q, MS);
+      rn_quic_timers(lcores[k]->q, MS);
+      uint64_t conns = rn_quic_stats(lcores[k]->q)->conns_accepted;
+      assert_int_equal(conns + lcores[k]->foreign / 2, 1);
+      accepted[k] += (uint32_t)conns;
+    }
+    peer_stop(&other);
+    world_end(&w);
+  }
+  assert_int_equal(accepted[0] + accepted[1], 32);
+  assert_in_range(accepted[0], 6, 26);
+}
+
+/* A pool of 32 streams, 31 of them open: one that ends then gives no credit before more than two are free. */
+static void credit_is_withheld_while_streams_run_low(void **state) {
+  (void)state;
+  struct world w;
+  world_prepare(&w, PKI_P256);
+  w.server.params.limits.streams = 32;
+  w.server.params.config.max_streams_bidi = 31;
+  w.server.echo = false;
+  world_start(&w);
+  connect_world(&w);
+  struct rn_quic_stream *s[31];
+  for (int i = 0; i < 31; i++) {
+    assert_int_equal(rn_quic_stream_open(w.client.conn, &s[i]), RN_OK);
+    assert_int_equal(rn_quic_stream_write(s[i], "x", 1, false), RN_OK);
+  }
+  run_ms(&w, 100, NULL);
+  assert_int_equal(rn_quic_stats(w.server.q)->streams, 31);
+  assert_int_equal(rn_quic_conn_streams_left(w.client.conn), 0);
+  for (int i = 0; i < 31; i++) {
+    rn_quic_stream_reset(s[i], 0);
+    rn_quic_stream_stop(s[i], 0);
+    run_ms(&w, 100, NULL);
+    if (i == 0) {
+      assert_int_equal(rn_quic_stats(w.server.q)->streams, 30);
+      assert_int_equal(rn_quic_conn_streams_left(w.client.conn), 0);
+      assert_int_equal(rn_quic_stats(w.server.q)->credit_withheld, 1);
+    }
+  }
+  assert_int_equal(rn_quic_stats(w.server.q)->streams, 0);
+  assert_int_equal(rn_quic_conn_streams_left(w.client.conn), 31);
+  world_end(&w);
+}
+
 static bool all_back(void *arg) { return ((struct world *)arg)->client.bytes == (8u << 20); }
 
 static void large_transfer_crosses_the_windows(void **state) {
@@ -279,6 +372,98 @@ static void refused_or_missing_signature_ends_the_handshake(void **state) {
   world_end(&w);
 }
 
+static void signature_that_never_comes_refuses_the_handshake(void **state) {
+  (void)state;
+  struct world w;
+  world_prepare(&w, PKI_P256);
+  w.server.defer_sign = true;
+  w.server.params.config.sign_timeout_ns = 2000000000;
+  world_start(&w);
+  struct rn_quic_conn *c;
+  assert_int_equal(rn_quic_connect(w.client.q, net_now(w.net), &w.path, "localhost", &c), RN_OK);
+  assert_false(run_ms(&w, 1900, client_closed));
+  assert_int_equal(rn_quic_stats(w.server.q)->sign_jobs, 1);
+  assert_true(run_ms(&w, 300, both_closed));
+  assert_int_equal(w.client.why.kind, RN_QUIC_CLOSE_PEER);
+  assert_false(w.client.why.app);
+  assert_int_equal(w.client.why.code, 0x2); /* CONNECTION_REFUSED, RFC 9000 section 20.1 */
+  const struct rn_quic_stats *st = rn_quic_stats(w.server.q);
+  assert_int_equal(st->sign_timeouts, 1);
+  assert_int_equal(st->closed_handshake, 1);
+  assert_int_equal(st->sign_jobs, 0);
+  assert_int_equal(rn_quic_check(w.server.q), RN_OK);
+  world_end(&w);
+}
+
+static bool two_pairs_ready(void *arg) {
+  struct world *w = arg;
+  return w->client.ready == 2 && w->server.ready == 2;
+}
+
+static void signature_is_asked_for_again(void **state) {
+  (void)state;
+  struct world w;
+  world_prepare(&w, PKI_P256);
+  w.server.defer_sign = true;
+  world_start(&w);
+  struct rn_quic_conn *c;
+  assert_int_equal(rn_quic_connect(w.client.q, net_now(w.net), &w.path, "localhost", &c), RN_OK);
+  assert_int_equal(rn_quic_connect(w.client.q, net_now(w.net), &w.path, "localhost", &c), RN_OK);
+  assert_false(run_ms(&w, 500, two_pairs_ready));
+  assert_int_equal(rn_quic_stats(w.server.q)->sign_jobs, 2);
+  rn_quic_sign_again(w.server.q, net_now(w.net)); /* asked, and again nobody answers */
+  assert_int_equal(rn_quic_stats(w.server.q)->sign_repeats, 2);
+  w.server.refuse_sign = true; /* no room for the question: both go on waiting */
+  rn_quic_sign_again(w.server.q, net_now(w.net));
+  assert_int_equal(rn_quic_stats(w.server.q)->sign_jobs, 2);
+  w.server.refuse_sign = w.server.defer_sign = false;
+  rn_quic_sign_again(w.server.q, net_now(w.net)); /* answered from within the call */
+  assert_int_equal(rn_quic_stats(w.server.q)->sign_jobs, 0);
+  assert_true(run_ms(&w, 2000, two_pairs_ready));
+  uint64_t repeats = rn_quic_stats(w.server.q)->sign_repeats;
+  rn_quic_sign_again(w.server.q, net_now(w.net));
+  assert_int_equal(rn_quic_stats(w.server.q)->sign_repeats, repeats);
+  assert_int_equal(rn_quic_check(w.server.q), RN_OK);
+  world_end(&w);
+}
+
+static int early_update;
+
+static void update_at_once(void *app, struct rn_quic_conn *c) {
+  ((struct peer *)app)->ready++;
+  early_update = rn_quic_conn_update_keys(c, rn_quic_now(rn_quic_conn_endpoint(c)));
+}
+
+static void key_update_before_the_handshake_is_confirmed_is_refused(void **state) {
+  (void)state;
+  struct world w;
+  world_prepare(&w, PKI_P256);
+  struct rn_quic_events events = *w.client.params.events;
+  events.conn_ready = update_at_once;
+  w.client.params.events = &events;
+  world_start(&w);
+  early_update = RN_OK;
+  connect_world(&w);
+  assert_int_equal(early_update, RN_ERR_STATE);
+  world_end(&w);
+}
+
+/* The parts that make up a message may be empty, and then have no address. */
+static void empty_parts_are_no_bytes(void **state) {
+  (void)state;
+  struct world w;
+  static uint8_t bytes[3000];
+  const struct rn_quic_part parts[] = { { NULL, 0 }, { bytes, 1 },    { NULL, 0 },
+                                        { NULL, 0 }, { bytes, 2999 }, { NULL, 0 } };
+  begin(&w);
+  struct rn_quic_stream *s;
+  assert_int_equal(rn_quic_stream_open(w.client.conn, &s), RN_OK);
+  assert_int_equal(rn_quic_stream_writev(s, parts, 6, true), RN_OK);
+  run_ms(&w, 1000, NULL);
+  assert_int_equal(w.client.bytes, 3000);
+  world_end(&w);
+}
+
 static void migration_and_key_update_lose_nothing(void **state) {
   (void)state;
   struct world w;
@@ -348,26 +533,30 @@ static void forgotten_connection_gets_a_stateless_reset(void **state) {
   world_end(&w);
 }
 
-static void limits_refuse_and_count(void **state) {
-  (void)state;
+/* Three clients dial a server that has room for two; what it counted. */
+static struct rn_quic_stats three_for_two(uint32_t sign_jobs, bool defer_sign) {
   struct world w;
   world_prepare(&w, PKI_P256);
-  w.server.params.limits.conns = 2;
-  w.server.params.limits.half_open = 2;
-  w.server.params.limits.sign_jobs = 1;
-  w.server.params.limits.streams = 16;
-  w.server.defer_sign = true;
+  w.server.params.limits.conns = w.server.params.limits.half_open = 2;
+  w.server.params.limits.sign_jobs = sign_jobs;
+  w.server.defer_sign = defer_sign;
   world_start(&w);
   struct rn_quic_conn *c;
   for (int i = 0; i < 3; i++) {
     w.path.local.port++;
     assert_int_equal(rn_quic_connect(w.client.q, net_now(w.net), &w.path, "localhost", &c), RN_OK);
+    run_ms(&w, 30, NULL);
   }
-  run_ms(&w, 100, NULL);
-  assert_int_equal(rn_quic_stats(w.server.q)->sign_limit, 1);
-  assert_true(
-      rn_quic_stats(w.server.q)->drop_half_open + rn_quic_stats(w.server.q)->drop_conn_limit > 0);
+  struct rn_quic_stats s = *rn_quic_stats(w.server.q);
   world_end(&w);
+  return s;
+}
+
+static void limits_refuse_and_count(void **state) {
+  (void)state;
+  assert_int_equal(three_for_two(1, true).sign_limit, 2);
+  assert_true(three_for_two(2, true).drop_half_open > 0);
+  assert_true(three_for_two(2, false).drop_conn_limit > 0);
 }
 
 static void more_streams_than_the_pool_are_refused(void **state) {
@@ -470,7 +659,9 @@ static void path_mtu_is_probed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(first_flights_meet_at_one_lcore),
     cmocka_unit_test(answers_with_every_kind_of_key),
+    cmocka_unit_test(credit_is_withheld_while_streams_run_low),
     cmocka_unit_test(carries_much_over_many_streams),
     cmocka_unit_test(large_transfer_crosses_the_windows),
     cmocka_unit_test(referenced_bytes_are_released_once),
@@ -481,6 +672,8 @@ int main(void) {
     cmocka_unit_test(wrong_name_fails_the_handshake),
     cmocka_unit_test(late_signature_resumes_the_handshake),
     cmocka_unit_test(refused_or_missing_signature_ends_the_handshake),
+    cmocka_unit_test(signature_that_never_comes_refuses_the_handshake),
+    cmocka_unit_test(signature_is_asked_for_again),
     cmocka_unit_test(migration_and_key_update_lose_nothing),
     cmocka_unit_test(unknown_version_is_negotiated),
     cmocka_unit_test(forgotten_connection_gets_a_stateless_reset),
@@ -488,6 +681,8 @@ int main(void) {
     cmocka_unit_test(more_streams_than_the_pool_are_refused),
     cmocka_unit_test(send_limit_says_again_then_writable),
     cmocka_unit_test(bandwidth_of_a_stream_is_limited),
+    cmocka_unit_test(key_update_before_the_handshake_is_confirmed_is_refused),
+    cmocka_unit_test(empty_parts_are_no_bytes),
     cmocka_unit_test(reset_and_stop_reach_the_other_side),
     cmocka_unit_test(path_mtu_is_probed),
   };

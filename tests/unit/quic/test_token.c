@@ -7,13 +7,14 @@
 
 #define S UINT64_C(1000000000)
 
-static struct rn_token_codec *codec(uint8_t first) {
+static struct rn_token_codec *codec_of(uint8_t first, uint8_t config_id) {
   uint8_t key[32] = { first, 2, 3 };
   struct rn_token_codec *k = NULL;
   void *mem = aligned_alloc(64, rn_token_codec_footprint());
-  assert_int_equal(rn_token_codec_init(mem, key, &k), RN_OK);
+  assert_int_equal(rn_token_codec_init(mem, key, config_id, &k), RN_OK);
   return k;
 }
+static struct rn_token_codec *codec(uint8_t first) { return codec_of(first, 5); }
 
 static const struct rn_addr client = { .family = 4, .ip = { 192, 0, 2, 1 }, .port = 4433 };
 static const uint8_t rnd[RN_TOKEN_RND_BYTES] = { 1, 2, 3, 4, 5, 6, 7, 8 };
@@ -29,7 +30,7 @@ static void siv_matches_rfc5297_vector(void **state) {
   rn_test_unhex("85632d07c6e8f37f950acd320a2ecc9340c02b9690c4dc04daef7f6afe5c", want, 30);
   struct rn_token_codec *k;
   void *mem = aligned_alloc(64, rn_token_codec_footprint());
-  assert_int_equal(rn_token_codec_init(mem, key, &k), RN_OK);
+  assert_int_equal(rn_token_codec_init(mem, key, 0, &k), RN_OK);
   rn_token_siv_seal(k, aad, 24, plain, 14, tag, out);
   assert_memory_equal(tag, want, 16);
   assert_memory_equal(out, want + 16, 14);
@@ -49,7 +50,7 @@ static void siv_agrees_with_openssl(void **state) {
     }
     struct rn_token_codec *k;
     void *mem = aligned_alloc(64, rn_token_codec_footprint());
-    assert_int_equal(rn_token_codec_init(mem, key, &k), RN_OK);
+    assert_int_equal(rn_token_codec_init(mem, key, 0, &k), RN_OK);
     rn_token_siv_seal(k, aad, 65 - n, plain, n, tag, out);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int len;
@@ -171,6 +172,28 @@ static void retry_token_hides_what_it_carries(void **state) {
   free(k);
 }
 
+/* So that a reader with several keys tries one of them. */
+static void tokens_name_the_epoch_of_their_key(void **state) {
+  (void)state;
+  for (uint8_t id = 0; id < 7; id++) {
+    struct rn_token_codec *k = codec_of(1, id), *next = codec_of(1, (uint8_t)((id + 1) % 7));
+    uint8_t retry[RN_TOKEN_RETRY_BYTES], address[RN_TOKEN_NEW_BYTES];
+    rn_token_retry_make(k, 100 * S, &client, odcid, sizeof(odcid), scid, sizeof(scid), rnd, retry);
+    rn_token_new_make(k, 100 * S, &client, rnd, address);
+    assert_int_equal(retry[0] & RN_TOKEN_ID_MASK, id);
+    assert_int_equal(retry[0] & RN_TOKEN_KIND_MASK, RN_TOKEN_RETRY);
+    assert_int_equal(address[0] & RN_TOKEN_ID_MASK, id);
+    assert_int_equal(address[0] & RN_TOKEN_KIND_MASK, RN_TOKEN_NEW_TOKEN);
+    assert_int_equal(read_retry(k, 100 * S, &client, scid, 17, retry, sizeof(retry)), RN_OK);
+    /* The name is authenticated: the same key under another one does not open it. */
+    retry[0] = (uint8_t)(RN_TOKEN_RETRY | (id + 1) % 7);
+    assert_int_equal(read_retry(next, 100 * S, &client, scid, 17, retry, sizeof(retry)),
+                     RN_ERR_REFUSED);
+    free(k);
+    free(next);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(siv_matches_rfc5297_vector),
@@ -180,6 +203,7 @@ int main(void) {
     cmocka_unit_test(every_changed_bit_is_seen),
     cmocka_unit_test(new_token_is_bound_to_ip_and_time),
     cmocka_unit_test(retry_token_hides_what_it_carries),
+    cmocka_unit_test(tokens_name_the_epoch_of_their_key),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,3 +300,58 @@ void pair_end(struct pair *p) {
   end(&p->client);
   end(&p->server);
 }
+
+/* ---- nodes ---- */
+
+const struct pair_cert_opt localhost = { "localhost", "DNS:localhost,IP:127.0.0.1", NULL };
+
+struct rn_quic_tls *tls_new(const struct rn_quic_tls_config *cfg) {
+  struct rn_quic_tls *t = NULL;
+  char err[200];
+  int rv = rn_quic_tls_new(cfg, &t, err, sizeof(err));
+  if (rv != RN_OK)
+    print_message("rn_quic_tls_new: %s\n", err);
+  assert_int_equal(rv, RN_OK);
+  return t;
+}
+
+struct node node_new(const char *key_type, const struct pair_cert_opt *cert,
+                     const struct rn_quic_tls_config *more_server,
+                     const struct rn_quic_tls_config *more_client) {
+  struct node n = { .key = pair_key(key_type) };
+  n.pem = pair_cert(n.key, cert);
+  struct rn_quic_tls_config s =
+      more_server != NULL ? *more_server : (struct rn_quic_tls_config){ 0 };
+  struct rn_quic_tls_config c =
+      more_client != NULL ? *more_client : (struct rn_quic_tls_config){ 0 };
+  s.cert_pem = c.ca_pem = n.pem;
+  s.cert_pem_bytes = c.ca_pem_bytes = strlen(n.pem);
+  if (s.require_client_cert) {
+    s.ca_pem = n.pem;
+    s.ca_pem_bytes = strlen(n.pem);
+  }
+  n.server = tls_new(&s);
+  n.client = tls_new(&c);
+  return n;
+}
+
+void node_free(struct node *n) {
+  rn_quic_tls_free(n->server);
+  rn_quic_tls_free(n->client);
+  EVP_PKEY_free(n->key);
+  free(n->pem);
+}
+
+void assert_completed(const struct pair *p) {
+  assert_int_equal(p->client.error, 0);
+  assert_int_equal(p->server.error, 0);
+  assert_true(p->client.completed);
+  assert_true(p->server.completed);
+}
+
+void handshake_ok(struct node *n, const char *name, struct pair *p) {
+  *p = (struct pair){ .server_key = n->key };
+  assert_true(pair_start(p, n->client, n->server, name));
+  pair_run(p);
+  assert_completed(p);
+}

@@ -45,11 +45,29 @@ struct pair_cert_opt {
 char *pair_cert(EVP_PKEY *key, const struct pair_cert_opt *opt); /* free() it */
 EVP_PKEY *pair_key(const char *type); /* "P-256", "P-384", "RSA", "ED25519" */
 
+/* CN=localhost, with its names. */
+extern const struct pair_cert_opt localhost;
+
+/* A node's key and certificate, and both TLS objects; the client trusts the certificate. */
+struct node {
+  EVP_PKEY *key;
+  char *pem;
+  struct rn_quic_tls *server, *client;
+};
+struct rn_quic_tls *tls_new(const struct rn_quic_tls_config *cfg);
+struct node node_new(const char *key_type, const struct pair_cert_opt *cert,
+                     const struct rn_quic_tls_config *more_server,
+                     const struct rn_quic_tls_config *more_client);
+void node_free(struct node *n);
+
 /* TLS objects stay the caller's. name: what the client expects. Returns false when set-up failed. */
 bool pair_start(struct pair *p, struct rn_quic_tls *client, struct rn_quic_tls *server,
                 const char *name);
 /* Exchanges datagrams until both completed, one failed, or nothing moves any more. */
 void pair_run(struct pair *p);
+void assert_completed(const struct pair *p);
+/* pair_start and pair_run, which must complete. */
+void handshake_ok(struct node *n, const char *name, struct pair *p);
 /* Answers a held request of the server. */
 void pair_sign(struct pair *p);
 /* Another n datagrams each way, after completion. */

@@ -86,11 +86,38 @@ static void reader_never_sees_two_publications_mixed(void **state) {
   assert_true(reads > 1000);
 }
 
+static void histograms_are_read_where_they_are_written(void **state) {
+  (void)state;
+  struct rn_tally_copy got;
+  memset(&page, 0, sizeof(page));
+  rn_stats_hist_add(&page, RN_HIST_call_ns, 900, 4);
+  rn_stats_hist_add(&page, RN_HIST_turn_ns, 70, 1);
+  rn_stats_hist_read(&page, RN_HIST_call_ns, &got);
+  assert_int_equal(got.count, 4);
+  assert_int_equal(got.sum_ns, 3600);
+  rn_stats_hist_read(&page, RN_HIST_turn_ns, &got);
+  assert_int_equal(got.count, 1);
+  rn_stats_hist_read(&page, RN_HIST_stage_rx_ns, &got);
+  assert_int_equal(got.count, 0);
+}
+
+static void each_histogram_is_described(void **state) {
+  (void)state;
+  for (size_t i = 0; i < RN_HIST_COUNT; i++) {
+    const struct rn_hist_desc *d = &rn_hist_descs[i];
+    assert_true(d->name[0] != '\0' && d->exposed[0] != '\0' && d->help[0] != '\0');
+    assert_string_equal(d->exposed + strlen(d->exposed) - 8, "_seconds");
+  }
+  assert_string_equal(rn_hist_descs[RN_HIST_stage_tx_ns].stage, "tx");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(descriptions_are_in_the_order_of_the_values),
     cmocka_unit_test(reader_gets_what_was_published),
     cmocka_unit_test(page_of_a_writer_that_died_is_not_read),
+    cmocka_unit_test(histograms_are_read_where_they_are_written),
+    cmocka_unit_test(each_histogram_is_described),
     cmocka_unit_test(reader_never_sees_two_publications_mixed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
