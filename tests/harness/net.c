@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define QUEUE_MAX 65536
-#define LOG_MAX   64
+#include "harness/transcript.h"
+
+#define QUEUE_MAX      65536
+#define NAT_PORT_FIRST 20000
 
 struct flying {
   uint64_t at_ns, order;
@@ -14,18 +16,11 @@ struct flying {
   struct net_host *to;
   uint32_t len;
   uint8_t ecn;
-  uint8_t bytes[NET_DGRAM_MAX];
-};
-
-struct log_line {
-  uint64_t now_ns;
-  uint32_t from, len;
-  uint8_t first;
-  char fate;
+  uint8_t bytes[NET_DGRAM_MAX + LINK_GROWTH_MAX];
 };
 
 struct net {
-  uint64_t now_ns, order, digest;
+  uint64_t now_ns, order;
   struct rn_rng rng;
   struct net_host hosts[NET_HOSTS_MAX];
   uint32_t host_count;
@@ -33,15 +28,15 @@ struct net {
   uint32_t heap_count;
   struct flying *open; /* reserved by an endpoint, not committed */
   struct net_host *sender;
-  struct log_line log[LOG_MAX];
-  uint64_t log_count;
+  struct transcript *log;
+  char replay[256];
 };
 
 struct net *net_new(uint64_t seed) {
   struct net *n = calloc(1, sizeof(*n));
   n->now_ns = 1000000000; /* not 0: a timestamp of 0 hides mistakes */
   n->heap = calloc(QUEUE_MAX, sizeof(*n->heap));
-  n->digest = 0xcbf29ce484222325u;
+  n->log = transcript_new();
   rn_rng_init(&n->rng, seed);
   return n;
 }
@@ -51,12 +46,14 @@ void net_free(struct net *n) {
     free(n->heap[i]);
   free(n->open);
   free(n->heap);
+  transcript_free(n->log);
   free(n);
 }
 
 uint64_t net_now(const struct net *n) { return n->now_ns; }
 struct rn_rng *net_rng(struct net *n) { return &n->rng; }
-uint64_t net_digest(const struct net *n) { return n->digest; }
+uint64_t net_digest(const struct net *n) { return transcript_digest(n->log); }
+uint64_t net_lines(const struct net *n) { return transcript_lines(n->log); }
 
 struct net_host *net_add(struct net *n, struct rn_quic *q, const struct rn_addr *addr) {
   struct net_host *h = &n->hosts[n->host_count++];
@@ -100,82 +97,70 @@ static struct flying *heap_pop(struct net *n) {
   return top;
 }
 
-/* ---- links ---- */
+/* ---- addresses ---- */
 
-static void note(struct net *n, const struct flying *f, char fate) {
-  n->log[n->log_count++ % LOG_MAX] = (struct log_line){ .now_ns = n->now_ns,
-                                                        .from = (uint32_t)(n->sender - n->hosts),
-                                                        .len = f->len,
-                                                        .first = f->bytes[0],
-                                                        .fate = fate };
-  for (uint32_t i = 0; i < f->len; i++)
-    n->digest = (n->digest ^ f->bytes[i]) * 0x100000001b3u;
-  n->digest = (n->digest ^ n->now_ns ^ (uint64_t)fate) * 0x100000001b3u;
+static int number_of(const struct net *n, const struct net_host *h) {
+  return h != NULL ? (int)(h - n->hosts) : -1;
 }
 
-static double uniform(struct net *n) {
-  return (double)(rn_rng_next(&n->rng) >> 11) / 9007199254740992.0;
+/* What others see of the host's address. */
+static struct rn_addr outside(const struct net_host *h) {
+  struct rn_addr a = h->addr;
+  if (h->open_ip != 0)
+    a.ip[3] = h->open_ip;
+  return a;
 }
 
-/* What the script says of the datagram that is sent next. */
-static char scripted(const struct net_link *l) {
-  return l->fate != NULL && l->sent < strlen(l->fate) ? l->fate[l->sent] : '.';
+void net_rebind(struct net *n, struct net_host *h, bool new_ip) {
+  h->nat = true;
+  h->open_port = (uint16_t)(NAT_PORT_FIRST + ++h->rebindings);
+  if (new_ip)
+    h->open_ip = (uint8_t)(100 + h->rebindings % 100);
+  net_event(n, h, "rebound", h->open_ip, h->open_port);
 }
 
-static bool is_lost(struct net *n, struct net_link *l) {
-  uint64_t i = l->sent++;
-  if (n->now_ns >= l->black_from_ns && n->now_ns < l->black_until_ns)
-    return true;
-  if (i < l->loss_bits_count && (l->loss_bits[i / 8] >> (i % 8) & 1) != 0)
-    return true;
-  return l->loss > 0 && uniform(n) < l->loss;
-}
-
-/* When a datagram of len bytes arrives, or UINT64_MAX: the queue was full. */
-static uint64_t arrival(struct net *n, struct net_link *l, uint32_t len) {
-  uint64_t at = n->now_ns;
-  if (l->rate_bytes_s != 0) {
-    uint64_t start = l->free_ns > at ? l->free_ns : at;
-    if (start - at > l->queue_ns)
-      return UINT64_MAX;
-    l->free_ns = start + len * UINT64_C(1000000000) / l->rate_bytes_s;
-    at = l->free_ns;
+static struct net_host *find_host(struct net *n, const struct rn_addr *to) {
+  for (uint32_t i = 0; i < n->host_count; i++) {
+    struct net_host *h = &n->hosts[i];
+    struct rn_addr at = outside(h);
+    if (memcmp(at.ip, to->ip, 16) == 0)
+      return h->open_port == 0 || to->port == h->open_port ? h : NULL;
   }
-  at += l->delay_ns;
-  if (l->jitter_ns != 0)
-    at += rn_rng_next(&n->rng) % l->jitter_ns;
-  return at;
+  return NULL;
 }
 
-static void fly(struct net *n, struct flying *f) {
-  struct net_link *l = &n->sender->link;
-  char fate = scripted(l);
-  l->bytes += f->len;
-  if (is_lost(n, l) || fate == 'x' || (f->at_ns = arrival(n, l, f->len)) == UINT64_MAX) {
-    l->lost++;
-    note(n, f, 'x');
-    free(f);
-    return;
-  }
-  if (l->corrupt > 0 && uniform(n) < l->corrupt) {
-    f->bytes[rn_rng_next(&n->rng) % f->len] ^= (uint8_t)(1u << (rn_rng_next(&n->rng) % 8));
-    note(n, f, '~');
-  } else {
-    note(n, f, '>');
-  }
-  if (fate == 'l')
-    f->at_ns += l->late_ns;
-  if (fate == '2' || (l->duplicate > 0 && uniform(n) < l->duplicate)) {
-    struct flying *twin = malloc(sizeof(*twin));
-    *twin = *f;
-    twin->order = n->order++;
-    twin->at_ns += 1000;
-    if (!heap_push(n, twin))
-      free(twin);
-  }
+/* ---- sending ---- */
+
+static void push(struct net *n, struct flying *f, uint64_t at_ns) {
+  f->at_ns = at_ns;
   f->order = n->order++;
   if (!heap_push(n, f))
     free(f);
+}
+
+static void fly(struct net *n, struct flying *f) {
+  struct transcript_dgram line = { .now_ns = n->now_ns,
+                                   .from = number_of(n, n->sender),
+                                   .to = number_of(n, f->to),
+                                   .verdict = LINK_NOWHERE };
+  transcript_kinds(f->bytes, f->len, line.kinds);
+  struct link_fate fate = { .verdict = LINK_NOWHERE };
+  if (f->to != NULL)
+    fate = link_send(&n->sender->link, &n->rng, n->now_ns, f->bytes, &f->len);
+  line.verdict = (char)fate.verdict;
+  line.at_ns = fate.at_ns * fate.arrives;
+  line.len = f->len;
+  transcript_sent(n->log, &line, f->bytes);
+  if (!fate.arrives) {
+    free(f);
+    return;
+  }
+  if (fate.twice) {
+    struct flying *twin = malloc(sizeof(*twin));
+    *twin = *f;
+    push(n, twin, fate.at_ns + 1000);
+  }
+  push(n, f, fate.at_ns);
 }
 
 static uint8_t *sink_reserve(void *ctx, size_t cap) {
@@ -189,26 +174,43 @@ static uint8_t *sink_reserve(void *ctx, size_t cap) {
 static void sink_commit(void *ctx, const struct rn_path *path, uint8_t ecn, size_t len) {
   struct net *n = ctx;
   struct flying *f = n->open;
+  struct net_host *from = n->sender;
   n->open = NULL;
-  struct net_host *to = NULL;
-  for (uint32_t i = 0; i < n->host_count; i++) {
-    if (memcmp(n->hosts[i].addr.ip, path->remote.ip, 16) == 0)
-      to = &n->hosts[i];
-  }
-  if (len == 0 || to == NULL || (to->open_port != 0 && path->remote.port != to->open_port)) {
+  if (len == 0) {
     free(f);
     return;
   }
+  f->to = find_host(n, &path->remote);
   f->path = (struct rn_path){ .local = path->remote, .remote = path->local };
-  n->sender->own_port = path->local.port;
-  if (n->sender->nat)
-    f->path.remote.port = n->sender->open_port;
-  if (to->nat)
-    f->path.local.port = to->own_port;
-  f->to = to;
+  from->own_port = path->local.port;
+  if (from->nat)
+    f->path.remote.port = from->open_port;
+  if (from->open_ip != 0)
+    f->path.remote.ip[3] = from->open_ip;
+  if (f->to != NULL && f->to->nat) { /* inside the NAT nothing has changed */
+    f->path.local = f->to->addr;
+    f->path.local.port = f->to->own_port;
+  }
   f->len = (uint32_t)len;
   f->ecn = ecn;
   fly(n, f);
+}
+
+/* ---- the transcript ---- */
+
+void net_event(struct net *n, const struct net_host *h, const char *what, int64_t id,
+               uint64_t value) {
+  transcript_event(n->log, n->now_ns, number_of(n, h), what, id, value);
+}
+
+void net_set_replay(struct net *n, const char *command) {
+  snprintf(n->replay, sizeof(n->replay), "%s", command);
+}
+
+void net_transcript(const struct net *n) {
+  transcript_print(n->log, stderr);
+  if (n->replay[0] != '\0')
+    fprintf(stderr, "again: %s\n", n->replay);
 }
 
 /* ---- running ---- */
@@ -221,21 +223,51 @@ static void send_all(struct net *n) {
   }
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static uint64_t layer_expiry(const struct net_host *h) {
+  return h->layer.next_expiry != NULL ? h->layer.next_expiry(h->layer.ctx) : UINT64_MAX;
+}
+
 static uint64_t next_event(const struct net *n) {
   uint64_t at = n->heap_count > 0 ? n->heap[0]->at_ns : UINT64_MAX;
   for (uint32_t i = 0; i < n->host_count; i++) {
-    uint64_t t = rn_quic_next_expiry(n->hosts[i].q);
-    at = t < at ? t : at;
+    const struct net_host *h = &n->hosts[i];
+    at = earlier(at, earlier(rn_quic_next_expiry(h->q), layer_expiry(h)));
+    if (h->rebind_every_ns != 0)
+      at = earlier(at, h->rebind_at_ns);
   }
   return at < n->now_ns ? n->now_ns : at;
 }
 
 static void check_all(const struct net *n) {
   for (uint32_t i = 0; i < n->host_count; i++) {
-    if (rn_quic_check(n->hosts[i].q) != RN_OK) {
-      net_transcript(n);
-      abort();
-    }
+    const struct net_host *h = &n->hosts[i];
+    if (rn_quic_check(h->q) == RN_OK && (h->layer.check == NULL || h->layer.check(h->layer.ctx)))
+      continue;
+    net_transcript(n);
+    fprintf(stderr, "an invariant of host %u is broken\n", i);
+    abort();
+  }
+}
+
+static void receive_due(struct net *n) {
+  while (n->heap_count > 0 && n->heap[0]->at_ns <= n->now_ns) {
+    struct flying *f = heap_pop(n);
+    struct rn_dgram d = { .data = f->bytes, .len = f->len, .ecn = f->ecn, .path = f->path };
+    rn_quic_rx(f->to->q, n->now_ns, &d, 1);
+    free(f);
+  }
+}
+
+static void fire_due(struct net *n, struct net_host *h) {
+  if (rn_quic_next_expiry(h->q) <= n->now_ns)
+    rn_quic_timers(h->q, n->now_ns);
+  if (layer_expiry(h) <= n->now_ns)
+    h->layer.timers(h->layer.ctx, n->now_ns);
+  if (h->rebind_every_ns != 0 && h->rebind_at_ns <= n->now_ns) {
+    net_rebind(n, h, h->rebind_ip);
+    h->rebind_at_ns = n->now_ns + h->rebind_every_ns;
   }
 }
 
@@ -251,27 +283,11 @@ bool net_run(struct net *n, uint64_t until_ns, bool (*done)(void *arg), void *ar
       return false;
     }
     n->now_ns = at > n->now_ns ? at : n->now_ns;
-    while (n->heap_count > 0 && n->heap[0]->at_ns <= n->now_ns) {
-      struct flying *f = heap_pop(n);
-      struct rn_dgram d = { .data = f->bytes, .len = f->len, .ecn = f->ecn, .path = f->path };
-      rn_quic_rx(f->to->q, n->now_ns, &d, 1);
-      free(f);
-    }
-    for (uint32_t i = 0; i < n->host_count; i++) {
-      if (rn_quic_next_expiry(n->hosts[i].q) <= n->now_ns)
-        rn_quic_timers(n->hosts[i].q, n->now_ns);
-    }
+    receive_due(n);
+    for (uint32_t i = 0; i < n->host_count; i++)
+      fire_due(n, &n->hosts[i]);
     /* A timer wheel works in ticks: without this an expiry within the current tick would not move time. */
     if (n->heap_count == 0 || n->heap[0]->at_ns > n->now_ns)
       n->now_ns += 1000;
-  }
-}
-
-void net_transcript(const struct net *n) {
-  uint64_t from = n->log_count > LOG_MAX ? n->log_count - LOG_MAX : 0;
-  for (uint64_t i = from; i < n->log_count; i++) {
-    const struct log_line *l = &n->log[i % LOG_MAX];
-    fprintf(stderr, "%12.6f ms host %u %c %5u B first 0x%02x\n", (double)l->now_ns / 1e6, l->from,
-            l->fate, l->len, l->first);
   }
 }

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static void on_ready(void *app, struct rn_quic_conn *c) {
   struct peer *p = app;
@@ -66,8 +68,7 @@ static void on_stream_closed(void *app, struct rn_quic_stream *s) {
   ((struct peer *)app)->streams_closed++;
 }
 
-static int on_sign(void *app, const struct rn_quic_sign_req *req) {
-  struct peer *p = app;
+int peer_sign(struct peer *p, const struct rn_quic_sign_req *req) {
   if (p->refuse_sign)
     return RN_ERR_REFUSED;
   if (p->defer_sign) {
@@ -82,6 +83,8 @@ static int on_sign(void *app, const struct rn_quic_sign_req *req) {
   rn_quic_sign_done(p->q, rn_quic_now(p->q), req->job, n > 0 ? RN_OK : RN_ERR_CRYPTO, sig, n);
   return RN_OK;
 }
+
+static int on_sign(void *app, const struct rn_quic_sign_req *req) { return peer_sign(app, req); }
 
 static void on_foreign(void *app, uint32_t lcore_idx, const struct rn_dgram *d) {
   (void)lcore_idx, (void)d;
@@ -129,7 +132,7 @@ void peer_prepare(struct peer *p, const struct pki *pki, uint64_t seed) {
                 .max_streams_bidi = 256,
                 .send_bytes = 1u << 20,
                 .max_udp_payload = 1452 },
-    .cid = { .config_id = 1, .server_id = 7, .epoch = 1, .lcore_idx = 0, .lcore_count = 1 },
+    .cid = { .config_id = 1, .server_id = 7, .epoch = 1, .lcore_count = 1, .key_epoch = 1 },
     .events = &events,
     .app = p,
     .rand = fill_random,
@@ -140,29 +143,65 @@ void peer_prepare(struct peer *p, const struct pki *pki, uint64_t seed) {
   fill_random(&p->rng, p->params.cid.token_key, 32);
 }
 
-void peer_start(struct peer *p, const struct pki *ca,
-                const struct rn_quic_tls_config *tls_override) {
+/* ---- memory ---- */
+
+/* Pages that are touched cost time, others none; what is written behind the end is caught by the page that follows. */
+static size_t region_pages(size_t bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  return (bytes + page - 1) / page * page;
+}
+
+void *region_new(size_t bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = region_pages(bytes);
+  uint8_t *at = mmap(NULL, pages + page, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (bytes == 0 || bytes % 64 != 0 || at == MAP_FAILED ||
+      mprotect(at + pages, page, PROT_NONE) != 0)
+    abort();
+  return at + (pages - bytes);
+}
+
+void region_free(void *mem, size_t bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = region_pages(bytes);
+  if (mem != NULL)
+    munmap((uint8_t *)mem - (pages - bytes), pages + page);
+}
+
+/* ---- life ---- */
+
+struct rn_quic_tls *peer_tls(const struct pki *own, const struct pki *ca,
+                             const struct rn_quic_tls_config *tls_override) {
   struct rn_quic_tls_config cfg =
       tls_override != NULL ? *tls_override : (struct rn_quic_tls_config){ 0 };
-  if (p->pki != NULL)
-    cfg.cert_pem = pki_cert_pem(p->pki, &cfg.cert_pem_bytes);
+  struct rn_quic_tls *tls;
+  if (own != NULL)
+    cfg.cert_pem = pki_cert_pem(own, &cfg.cert_pem_bytes);
   if (ca != NULL)
     cfg.ca_pem = pki_cert_pem(ca, &cfg.ca_pem_bytes);
   char text[256];
-  if (rn_quic_tls_new(&cfg, &p->tls, text, sizeof(text)) != RN_OK) {
+  if (rn_quic_tls_new(&cfg, &tls, text, sizeof(text)) != RN_OK) {
     fprintf(stderr, "tls: %s\n", text);
     abort();
   }
-  p->params.tls = p->tls;
-  size_t bytes = rn_quic_footprint(&p->params.limits);
-  p->mem = aligned_alloc(64, bytes);
-  memset(p->mem, 0, bytes);
-  if (bytes == 0 || rn_quic_init(p->mem, &p->params, &p->q) != RN_OK)
+  return tls;
+}
+
+void peer_start_with(struct peer *p, struct rn_quic_tls *tls) {
+  p->params.tls = tls;
+  p->mem_bytes = rn_quic_footprint(&p->params.limits);
+  p->mem = region_new(p->mem_bytes);
+  if (rn_quic_init(p->mem, &p->params, &p->q) != RN_OK)
     abort();
+}
+
+void peer_start(struct peer *p, const struct pki *ca,
+                const struct rn_quic_tls_config *tls_override) {
+  p->tls = peer_tls(p->pki, ca, tls_override);
+  peer_start_with(p, p->tls);
 }
 
 void peer_stop(struct peer *p) {
   rn_quic_fini(p->q);
   rn_quic_tls_free(p->tls);
-  free(p->mem);
+  region_free(p->mem, p->mem_bytes);
 }

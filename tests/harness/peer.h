@@ -13,6 +13,7 @@ struct peer {
   struct rn_quic_tls *tls;
   struct rn_quic_params params;
   void *mem;
+  size_t mem_bytes;
   const struct pki *pki;
   struct rn_rng rng;
   /* what the application does */
@@ -39,3 +40,13 @@ void peer_prepare(struct peer *p, const struct pki *pki, uint64_t seed);
 void peer_start(struct peer *p, const struct pki *ca,
                 const struct rn_quic_tls_config *tls_override);
 void peer_stop(struct peer *p);
+/* peer_start in two steps, for many peers of one TLS context, which stays the caller's. own: NULL for a client. */
+struct rn_quic_tls *peer_tls(const struct pki *own, const struct pki *ca,
+                             const struct rn_quic_tls_config *tls_override);
+void peer_start_with(struct peer *p, struct rn_quic_tls *tls);
+/* What the endpoint's events->sign does, for applications of their own. */
+int peer_sign(struct peer *p, const struct rn_quic_sign_req *req);
+
+/* Zeroed memory for an object with a footprint; 64-byte aligned. bytes: a multiple of 64. Aborts when there is none. */
+void *region_new(size_t bytes);
+void region_free(void *mem, size_t bytes);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -96,6 +97,14 @@ static const EVP_MD *digest_of(uint16_t scheme) {
   }
 }
 
+/* RFC 6979: an ECDSA signature without randomness. Other keys have no such parameter. */
+static void sign_without_nonce(EVP_PKEY_CTX *pctx) {
+  unsigned int deterministic = 1;
+  const OSSL_PARAM params[] = { OSSL_PARAM_uint(OSSL_SIGNATURE_PARAM_NONCE_TYPE, &deterministic),
+                                OSSL_PARAM_END };
+  EVP_PKEY_CTX_set_params(pctx, params);
+}
+
 size_t pki_sign(const struct pki *p, uint16_t scheme, const uint8_t *tbs, size_t tbs_bytes,
                 uint8_t *sig, size_t sig_cap) {
   EVP_MD_CTX *md = EVP_MD_CTX_new();
@@ -105,6 +114,8 @@ size_t pki_sign(const struct pki *p, uint16_t scheme, const uint8_t *tbs, size_t
   if (ok && scheme >= 0x0804 && scheme <= 0x0806)
     ok = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
          EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+  if (ok && EVP_PKEY_get_base_id(p->key) == EVP_PKEY_EC)
+    sign_without_nonce(pctx);
   ok = ok && EVP_DigestSign(md, sig, &n, tbs, tbs_bytes) == 1;
   EVP_MD_CTX_free(md);
   return ok ? n : 0;

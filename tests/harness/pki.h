@@ -11,6 +11,6 @@ struct pki *pki_new(enum pki_type type);
 void pki_free(struct pki *p);
 /* NUL-terminated. */
 const char *pki_cert_pem(const struct pki *p, size_t *bytes);
-/* Signs as RFC 8446 section 4.4.3 asks for scheme. Returns the signature's length, 0 on failure. */
+/* Signs as RFC 8446 section 4.4.3 asks for scheme; with an EC or Ed25519 key the same bytes each time. Returns the signature's length, 0 on failure. */
 size_t pki_sign(const struct pki *p, uint16_t scheme, const uint8_t *tbs, size_t tbs_bytes,
                 uint8_t *sig, size_t sig_cap);

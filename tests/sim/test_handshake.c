@@ -128,8 +128,7 @@ static void half_a_hello_gets_little_and_is_forgotten(void **state) {
   struct world w;
   begin(&w, RN_QUIC_RETRY_NEVER);
   w.client_host->link.fate = "x";
-  w.client_host->link.black_from_ns = net_now(w.net) + 1 * MS;
-  w.client_host->link.black_until_ns = UINT64_MAX;
+  w.client_host->link.holes[0] = (struct net_hole){ net_now(w.net) + 1 * MS, UINT64_MAX };
   dial(&w);
   run_ms(&w, 1000, NULL);
   const struct rn_quic_stats *s = rn_quic_stats(w.server.q);

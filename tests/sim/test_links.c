@@ -127,8 +127,7 @@ SCENARIO(a_satellite, .link = { .delay_ns = 375 * MS }, .limit_ms = 60000)
 SCENARIO(a_slow_link, .link = { .delay_ns = 10 * MS, .rate_bytes_s = 200000, .queue_ns = 100 * MS },
          .limit_ms = 60000)
 SCENARIO(five_seconds_of_nothing,
-         .link = { .delay_ns = 10 * MS, .black_from_ns = 1060 * MS, .black_until_ns = 6060 * MS },
-         .limit_ms = 60000)
+         .link = { .delay_ns = 10 * MS, .holes = { { 1060 * MS, 6060 * MS } } }, .limit_ms = 60000)
 SCENARIO(all_at_once,
          .link = { .delay_ns = 10 * MS,
                    .jitter_ns = 15 * MS,
