@@ -35,6 +35,31 @@ static inline bool fuzz_inside(const uint8_t *buf, size_t len, const void *p, si
   return at >= buf && at <= buf + len && n <= (size_t)(buf + len - at);
 }
 
+/* What is left of an input. Behind its end there are zeros. */
+struct fuzz_in {
+  const uint8_t *at, *end;
+};
+
+static inline bool fuzz_more(const struct fuzz_in *in) { return in->at < in->end; }
+
+static inline uint8_t fuzz_u8(struct fuzz_in *in) { return in->at < in->end ? *in->at++ : 0; }
+
+/* n octets as a little-endian number. */
+static inline uint64_t fuzz_le(struct fuzz_in *in, unsigned int n) {
+  uint64_t v = 0;
+  for (unsigned int i = 0; i < n; i++)
+    v |= (uint64_t)fuzz_u8(in) << 8 * i;
+  return v;
+}
+
+/* The next n octets, fewer at the end of the input: *got of them. They stay where they are. */
+static inline const uint8_t *fuzz_bytes(struct fuzz_in *in, size_t n, size_t *got) {
+  const uint8_t *p = in->at;
+  *got = n < (size_t)(in->end - in->at) ? n : (size_t)(in->end - in->at);
+  in->at += *got;
+  return p;
+}
+
 /* Prefixes of n bytes worth a look: all of the first ones and the last, some of those between. */
 static inline size_t fuzz_next_cut(size_t cut, size_t n) {
   return cut < 64 || cut + 8 >= n ? cut + 1 : cut + (n - cut) / 8;

@@ -1,6 +1,6 @@
 /* tests/fuzz/fuzz_net.c: frames from anyone, into the parser and whoever answers. The input is a sequence of frames:
  *
- *   1 octet     bit 0: owned mode; bit 1: a VLAN of ours; bit 2: a second passes before each frame
+ *   1 octet     bit 0: owned mode; bit 1: a VLAN of ours; bit 2: a second passes before each frame; bit 3: checksums of IPv4 and ICMP are made right
  *   per frame   2 octets length, big-endian, and the frame; the last one may end early
  *
  * Checked after each frame: an answer is a frame of ours to whom it may go, of a sensible length; nobody's address became ours in the
@@ -13,6 +13,7 @@
 #include "dataplane/net/icmp.h"
 #include "dataplane/net/ndp.h"
 #include "dataplane/net/parse.h"
+#include "dataplane/net/sum.h"
 
 #define CHECK(cond)                                                                                \
   do {                                                                                             \
@@ -68,6 +69,43 @@ static void check_answer(const struct rn_net_if *nif, const uint8_t *out, size_t
   CHECK(memcmp(out + 6, nif->mac, 6) == 0);
 }
 
+/* A block of its own, so that the sanitizer sees a read behind it. */
+static uint8_t *exact_copy(const uint8_t *p, size_t n) {
+  uint8_t *copy = malloc(n > 0 ? n : 1);
+  CHECK(copy != NULL);
+  if (n > 0)
+    memcpy(copy, p, n);
+  return copy;
+}
+
+static void put_sum(uint8_t *at, uint64_t acc) {
+  uint16_t sum = rn_net_sum_fold(acc);
+  memcpy(at, &sum, sizeof(sum));
+}
+
+/* Nobody guesses a checksum: what lies behind one is reached by frames that have it. */
+static void make_sums(uint8_t *frame, uint32_t len) {
+  uint8_t *b = frame + RN_ETH_BYTES;
+  uint32_t n = len > RN_ETH_BYTES ? len - RN_ETH_BYTES : 0;
+  if (n >= RN_IP4_BYTES + 4 && rn_get16(frame + 12) == RN_ETHERTYPE_IP4) {
+    uint32_t total = rn_get16(b + 2) < n ? rn_get16(b + 2) : n;
+    memset(b + 10, 0, 2);
+    put_sum(b + 10, rn_net_sum(b, RN_IP4_BYTES, 0));
+    if (b[9] == RN_IPPROTO_ICMP && total >= RN_IP4_BYTES + 4) {
+      memset(b + 22, 0, 2);
+      put_sum(b + 22, rn_net_sum(b + RN_IP4_BYTES, total - RN_IP4_BYTES, 0));
+    }
+  } else if (n >= RN_IP6_BYTES + 4 && rn_get16(frame + 12) == RN_ETHERTYPE_IP6 &&
+             b[6] == RN_IPPROTO_ICMP6) {
+    uint32_t bytes = rn_get16(b + 4);
+    if (bytes < 4 || bytes > n - RN_IP6_BYTES)
+      return;
+    memset(b + 42, 0, 2);
+    put_sum(b + 42, rn_net_sum(b + RN_IP6_BYTES, bytes,
+                               rn_net_sum_pseudo(b + 8, b + 24, 16, RN_IPPROTO_ICMP6, bytes)));
+  }
+}
+
 static void one(const struct rn_net_if *nif, struct rn_neigh *t, struct rn_icmp *ic,
                 struct rn_stats_net *st, uint64_t now_ns, const uint8_t *frame, uint32_t len) {
   static uint8_t out[ANSWER_MAX];
@@ -82,13 +120,20 @@ static void one(const struct rn_net_if *nif, struct rn_neigh *t, struct rn_icmp 
     CHECK(rn_net_is_ours(nif, d.path.local.family, d.path.local.ip) && d.path.local.port == 8080 &&
           d.path.remote.port != 0);
     rn_neigh_learn(t, now_ns, &d.path.remote, m.src_mac);
-  } else if (kind == RN_NET_ARP) {
-    n = rn_arp_rx(nif, t, st, now_ns, d.data, d.len, out);
-  } else if (kind == RN_NET_NDP) {
-    n = rn_ndp_rx(nif, t, st, now_ns, &d, &m, out);
-  } else if (kind == RN_NET_ECHO) {
-    n = rn_icmp_rx(nif, ic, st, now_ns, &d, &m, out, sizeof(out));
+    return;
   }
+  if (kind == RN_NET_DROP)
+    return;
+  uint8_t *exact =
+      exact_copy(d.data, d.len); /* what is behind the message in its frame is none of theirs */
+  d.data = exact;
+  if (kind == RN_NET_ARP)
+    n = rn_arp_rx(nif, t, st, now_ns, d.data, d.len, out);
+  else if (kind == RN_NET_NDP)
+    n = rn_ndp_rx(nif, t, st, now_ns, &d, &m, out);
+  else if (kind == RN_NET_ECHO)
+    n = rn_icmp_rx(nif, ic, st, now_ns, &d, &m, out, sizeof(out));
+  free(exact);
   check_answer(nif, out, n, len);
 }
 
@@ -107,9 +152,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
     uint32_t n = rn_get16(data + at);
     at += 2;
     n = n < len - at ? n : (uint32_t)(len - at);
-    uint8_t *exact = malloc(n > 0 ? n : 1); /* so that the sanitizer sees a read behind the frame */
-    CHECK(exact != NULL);
-    memcpy(exact, data + at, n);
+    uint8_t *exact = exact_copy(data + at, n);
+    if (data[0] & 8)
+      make_sums(exact, n);
     one(&nif, t, &ic, &st, now_ns, exact, n);
     free(exact);
     CHECK(rn_neigh_check(t) == RN_OK);

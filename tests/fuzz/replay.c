@@ -1,6 +1,6 @@
 /* The ordinary run of a fuzz target: each file of its corpus as it is, cut short at many places, and changed at random.
  *
- *   replay DIRECTORY [SEED]     the seed is printed, the same one gives the same changes */
+ *   replay DIRECTORY [SEED [N]]     the seed is printed, the same one gives the same changes; N: an N-th of the changes, for slow targets */
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdint.h>
@@ -26,11 +26,12 @@ static void run_one(const uint8_t *data, size_t len) {
   free(exact);
 }
 
-static void run_file(uint8_t *data, size_t len, struct rn_rng *rng) {
+static void run_file(uint8_t *data, size_t len, struct rn_rng *rng, unsigned int nth) {
+  const size_t cuts = CUTS / nth, changes = CHANGES / nth;
   run_one(data, len);
-  for (size_t i = 0; i < CUTS; i++)
-    run_one(data, len * i / CUTS);
-  for (int i = 0; i < CHANGES && len > 0; i++) {
+  for (size_t i = 0; i < cuts; i++)
+    run_one(data, len * i / cuts);
+  for (size_t i = 0; i < changes && len > 0; i++) {
     size_t at = rn_rng_next(rng) % len;
     uint8_t kept = data[at];
     /* Any byte, or one from elsewhere in the file: what is text stays text. */
@@ -58,9 +59,10 @@ int main(int argc, char **argv) {
   static uint8_t data[FILE_BYTES_MAX];
   struct dirent **list;
   uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-  int n = argc > 1 ? scandir(argv[1], &list, NULL, alphasort) : -1;
+  unsigned int nth = argc > 3 ? (unsigned int)strtoul(argv[3], NULL, 0) : 1;
+  int n = argc > 1 && nth > 0 ? scandir(argv[1], &list, NULL, alphasort) : -1;
   if (n < 0) {
-    fprintf(stderr, "usage: %s DIRECTORY [SEED]\n", argv[0]);
+    fprintf(stderr, "usage: %s DIRECTORY [SEED [N]]\n", argv[0]);
     return 2;
   }
   int count = 0;
@@ -71,7 +73,7 @@ int main(int argc, char **argv) {
       rn_rng_init(&rng, seed);
       printf("%s\n", list[i]->d_name);
       fflush(stdout);
-      run_file(data, read_file(argv[1], list[i]->d_name, data), &rng);
+      run_file(data, read_file(argv[1], list[i]->d_name, data), &rng, nth);
       count++;
     }
     free(list[i]);

@@ -1,0 +1,422 @@
+/* tests/fuzz/fuzz_control.c: control among those who may be its enemies: the memory that it shares with a data plane, a user of its admin socket, and what
+ * rpcnetctl is told.
+ *
+ *   1 octet     bit 0: the region as control reads it while it runs (then steps), else as it is attached (then writes)
+ *   a write     2 octets where, in the region's header and description; 1 octet how: 0-127 this is added, 128-191 8 octets take the place, else
+ *               the region's size less 2 octets does
+ *   steps       1 octet: low half what, bit 4 which lcore
+ *     0         a message: 1 octet type, 2 octets length of the tail, 1 octet what it is filled with
+ *     1         a sound request for a signature: 1 octet scheme; 2 a line for the log: 1 octet level, n octets
+ *     3, 4      anything, published to the reader: type, length, flags, position; 5: 2 octets where, 1 octet n, n octets anywhere in the region
+ *     6         control reads its rings; 7: it reads the statistics and answers rpcnetctl, which prints what it is told
+ *     8         rpcnetd says something: type, argument, status; 9: control sends until the ring is full
+ *     10        somebody asks over the admin socket: 1 octet n, n octets, in one piece or more; 11: rpcnetctl is told 1 octet n, n octets
+ *
+ * Checked: a region is attached only when all its parts are where they belong and every field is in its range, and else says why; control takes no more
+ * messages at a time than a ring holds, counts each, answers each request for a signature once; what it tells rpcnetctl is JSON, and rpcnetctl prints it. */
+#include "fuzz.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <yyjson.h>
+
+#include "control/admin.h"
+#include "control/config.h"
+#include "control/node.h"
+#include "control/status.h"
+#include "control/topo_of.h"
+#include "sys/channel.h"
+#include "sys/event.h"
+#include "unit/control/pem_files.h"
+#include "tools/rpcnetctl.h"
+#include "util/err.h"
+
+#define LCORES    2u
+#define STEPS_MAX 100u
+
+static struct rn_config cfg;
+static struct rn_keys *keys;
+static struct rn_topo topo;
+static uint8_t *region; /* as control made it */
+static size_t region_bytes;
+static FILE *null;
+static struct rn_node node;
+static struct sockaddr_un admin_addr = { .sun_family = AF_UNIX };
+static socklen_t admin_addr_bytes = sizeof(sa_family_t); /* the kernel finds a name */
+static int channel[2], bells[1 + LCORES];
+static uv_loop_t loop;
+
+void __sanitizer_set_report_fd(void *fd) __attribute__((weak)); /* a build without has none */
+
+/* Control logs to standard error, which is not where anybody wants a million lines. */
+static int kept_stderr;
+
+static void hush(bool on) { CHECK(dup2(on ? fileno(null) : kept_stderr, STDERR_FILENO) >= 0); }
+
+static void make_region(void) {
+  static const uint8_t secret[32] = { 1 };
+  char why[256];
+  size_t cert_bytes;
+  const char *cert = rn_keys_cert_pem(keys, &cert_bytes);
+  const struct rn_topo_inputs in = { .secret = secret, .secret_bytes = sizeof(secret), .epoch = 1 };
+  CHECK(rn_topo_of_config(&cfg, &in, &topo) == RN_OK);
+  topo.ring = (struct rn_ring_size){ .slot_count = 8, .bytes_cap = 4096 };
+  region_bytes = rn_topo_footprint(&topo, cert_bytes, 0);
+  CHECK(region_bytes > 0);
+  region = calloc(1, region_bytes);
+  void *mem = aligned_alloc(4096, region_bytes);
+  CHECK(region != NULL && mem != NULL);
+  memset(mem, 0, region_bytes);
+  CHECK(rn_topo_build(mem, region_bytes, &topo, cert, cert_bytes, NULL, 0, 1, why, sizeof(why)) ==
+        RN_OK);
+  memcpy(region, mem, region_bytes);
+  free(mem);
+}
+
+static void once(void) {
+  static const char text[] =
+      "port:\n  interface: eth0\nlcores:\n  count: 2\ntls:\n  cert: a\n  key: b\n";
+  char why[256];
+  struct pem_pair p;
+  struct rn_config_errors *errs = rn_config_errors_new();
+  CHECK(rn_config_load_text("fuzz", text, sizeof(text) - 1, &cfg, errs) == RN_OK);
+  rn_config_errors_free(errs);
+  pem_pair_make(&p, "EC", 0, "P-256");
+  CHECK(rn_keys_load(p.cert_fd, "cert", p.key_fd, "key", &keys, why, sizeof(why)) == RN_OK);
+  pem_pair_close(&p);
+  make_region();
+  null = fopen("/dev/null", "w");
+  CHECK(null != NULL && rn_sys_channel(channel) == RN_OK && uv_loop_init(&loop) == 0);
+  for (unsigned int i = 0; i <= LCORES; i++)
+    CHECK(rn_sys_event(&bells[i]) == RN_OK);
+  struct rn_admin *admin;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&admin_addr, admin_addr_bytes) == 0);
+  admin_addr_bytes = sizeof(admin_addr);
+  CHECK(getsockname(fd, (struct sockaddr *)&admin_addr, &admin_addr_bytes) == 0);
+  CHECK(rn_admin_new(&loop, fd, &node, &admin) == RN_OK);
+  kept_stderr = dup(STDERR_FILENO);
+  CHECK(kept_stderr >= 0);
+  if (__sanitizer_set_report_fd != NULL)
+    __sanitizer_set_report_fd((void *)(intptr_t)kept_stderr);
+}
+
+static uint8_t *copy_of_region(void) {
+  uint8_t *mem = aligned_alloc(4096, region_bytes);
+  CHECK(mem != NULL);
+  memcpy(mem, region, region_bytes);
+  return mem;
+}
+
+/* ---- attaching ---- */
+
+static void read_all(const void *p, size_t n) {
+  volatile uint8_t sum = 0;
+  for (size_t i = 0; i < n; i++)
+    sum = (uint8_t)(sum + ((const uint8_t *)p)[i]);
+}
+
+static void check_attached(const struct rn_topo_view *v, const uint8_t *mem) {
+  char why[256];
+  size_t n;
+  CHECK(v->base == mem && v->bytes == region_bytes);
+  CHECK(rn_topo_check(&v->topo, why, sizeof(why)) == RN_OK);
+  const char *cert = rn_topo_cert(v, &n);
+  CHECK(n > 0 && fuzz_inside(mem, region_bytes, cert, n));
+  read_all(cert, n);
+  const char *ca = rn_topo_ca(v, &n);
+  CHECK(ca == NULL ? n == 0 : fuzz_inside(mem, region_bytes, ca, n));
+  CHECK(rn_topo_fd_count(&v->topo) == 2 + v->topo.lcore_count);
+  for (uint32_t i = 0; i < v->topo.lcore_count; i++) {
+    struct rn_ring_tx tx;
+    struct rn_ring_rx rx;
+    struct rn_lcore_stats st;
+    CHECK(fuzz_inside(mem, region_bytes, rn_topo_stats(v, i), sizeof(struct rn_stats_page)));
+    CHECK(rn_stats_read(rn_topo_stats(v, i), &st, NULL) == RN_OK);
+    CHECK(rn_topo_lcore_rings(v, i, &tx, &rx) == RN_OK);
+    CHECK(rn_topo_control_rings(v, i, &rx, &tx) == RN_OK);
+  }
+}
+
+static void attach(struct fuzz_in *in) {
+  static struct rn_topo_view v, before;
+  uint8_t *mem = copy_of_region();
+  struct rn_region_hdr hdr;
+  char why[256];
+  memcpy(&hdr, mem, sizeof(hdr));
+  size_t reach = hdr.topo_off + sizeof(struct rn_topo);
+  while (fuzz_more(in)) {
+    size_t at = fuzz_le(in, 2) % reach;
+    uint8_t how = fuzz_u8(in);
+    uint64_t value = how < 192 ? 0 : region_bytes - fuzz_le(in, 2);
+    if (how >= 128 && how < 192)
+      value = fuzz_le(in, 8);
+    if (how < 128)
+      mem[at] = (uint8_t)(mem[at] + how);
+    else
+      memcpy(mem + at, &value, reach - at < 8 ? reach - at : 8);
+  }
+  memset(&v, 0x5a, sizeof(v));
+  memset(&before, 0x5a, sizeof(before));
+  memset(why, 0, sizeof(why));
+  int err = rn_topo_attach(mem, region_bytes, &v, why, sizeof(why));
+  if (err == RN_OK)
+    check_attached(&v, mem);
+  else
+    CHECK(err == RN_ERR_CORRUPT && why[0] != 0 && memcmp(&v, &before, sizeof(v)) == 0);
+  free(mem);
+}
+
+/* ---- running ---- */
+
+struct lcore {
+  struct rn_ring_tx tx;
+  struct rn_ring_rx rx;
+};
+
+static struct lcore lcores[LCORES];
+
+static void begin_node(uint8_t *mem) {
+  memset(&node, 0, sizeof(node));
+  node.cfg = &cfg;
+  node.keys = keys;
+  node.channel = channel[0];
+  node.state = RN_NODE_STARTING;
+  node.topo = node.view.topo = topo;
+  node.view.base = mem;
+  node.view.bytes = region_bytes;
+  node.region_fd = -1;
+  node.bell_fd = bells[0];
+  node.signer.keys = keys;
+  node.signer.loop = &loop;
+  node.signer.stats = &node.stats;
+  node.signer.queued_max = 4;
+  for (uint32_t i = 0; i < LCORES; i++) {
+    node.lcores[i].bell_fd = bells[1 + i];
+    CHECK(rn_topo_lcore_rings(&node.view, i, &lcores[i].tx, &lcores[i].rx) == RN_OK);
+    CHECK(rn_topo_control_rings(&node.view, i, &node.lcores[i].from, &node.lcores[i].to) == RN_OK);
+  }
+}
+
+/* As rn_node_init sets it; node.c keeps the function to itself. */
+static uint64_t answered;
+static void on_signed(void *arg, const struct rn_sign_job *j) {
+  const struct rn_msg_sign_rsp rsp = { .job = j->job, .status = j->status };
+  CHECK(j->lcore_idx < LCORES && j->sig_bytes <= sizeof(j->sig));
+  CHECK((j->status == RN_OK) == (j->sig_bytes > 0));
+  answered++;
+  rn_node_send(arg, j->lcore_idx, RN_MSG_SIGN_RSP, &rsp, j->sig, j->sig_bytes);
+}
+
+static void send_message(struct lcore *l, struct fuzz_in *in) {
+  uint8_t fixed[64], tail[512], type = fuzz_u8(in) % (RN_MSG_TYPE_COUNT + 1);
+  size_t n = fuzz_le(in, 2) % sizeof(tail);
+  memset(fixed, fuzz_u8(in), sizeof(fixed));
+  memset(tail, fixed[0], sizeof(tail));
+  (void)rn_msg_push(&l->tx, type, fixed, tail, n);
+}
+
+static void ask_signature(struct lcore *l, struct fuzz_in *in) {
+  static const char context[] = "TLS 1.3, server CertificateVerify";
+  static const uint16_t schemes[] = { 0x0403, 0x0503, 0x0804, 0x0807, 0 };
+  uint8_t tbs[130], how = fuzz_u8(in);
+  const struct rn_msg_sign_req req = { .job = how, .scheme = schemes[how % 5] };
+  memset(tbs, 0x20, 64);
+  memcpy(tbs + 64, context, sizeof(context));
+  memset(tbs + 98, how, 32);
+  tbs[how % 130] ^= how & 0x80;
+  (void)rn_msg_push(&l->tx, RN_MSG_SIGN_REQ, &req, tbs, sizeof(tbs));
+}
+
+static void log_line(struct lcore *l, struct fuzz_in *in) {
+  const struct rn_msg_log log = { .level = fuzz_u8(in) };
+  size_t n;
+  const uint8_t *text = fuzz_bytes(in, fuzz_u8(in), &n);
+  (void)rn_msg_push(&l->tx, RN_MSG_LOG, &log, text, n);
+}
+
+/* At the reader's next slot, whatever the producer thinks. */
+static void publish(uint32_t idx, struct fuzz_in *in) {
+  struct rn_ring_rx *rx = &node.lcores[idx].from;
+  struct rn_ring_slot *s = (struct rn_ring_slot *)(uintptr_t)&rx->slots[rx->tail & rx->mask];
+  s->type = fuzz_u8(in) % 8;
+  s->len = (uint32_t)fuzz_le(in, 2);
+  s->flags = fuzz_u8(in) % 4;
+  s->bytes_pos = fuzz_le(in, 2);
+  s->seq = rx->tail + 1;
+}
+
+static void write_anywhere(struct fuzz_in *in) {
+  size_t at = fuzz_le(in, 2) * 4 % region_bytes, n;
+  const uint8_t *p = fuzz_bytes(in, fuzz_u8(in), &n);
+  memcpy(node.view.base + at, p, n < region_bytes - at ? n : region_bytes - at);
+}
+
+static void drain(void) {
+  const struct rn_control_stats before = node.stats;
+  uint64_t answered_before = answered;
+  hush(true);
+  rn_node_drain(&node);
+  hush(false);
+  const struct rn_control_stats *st = &node.stats;
+  CHECK(st->ring_rx - before.ring_rx <= LCORES * topo.ring.slot_count);
+  CHECK(st->ring_corrupt - before.ring_corrupt <= st->ring_rx - before.ring_rx);
+  uint64_t asked = st->sign_done + st->sign_refused + st->sign_failed + st->sign_limit -
+                   before.sign_done - before.sign_refused - before.sign_failed - before.sign_limit;
+  CHECK(asked == answered - answered_before);
+  CHECK(asked + st->ring_corrupt - before.ring_corrupt <= st->ring_rx - before.ring_rx);
+}
+
+static void tell_rpcnetctl(bool stats) {
+  size_t n = 0;
+  rn_node_sample(&node, true);
+  char *text = stats ? rn_stats_json(&node, &n) : rn_status_json(&node, &n);
+  CHECK(text != NULL && strlen(text) == n);
+  yyjson_doc *doc = yyjson_read(text, n, 0);
+  yyjson_val *root = yyjson_doc_get_root(doc), *result = yyjson_obj_get(root, "result");
+  CHECK(doc != NULL && yyjson_get_bool(yyjson_obj_get(root, "ok")) && result != NULL);
+  if (stats)
+    rn_ctl_print_stats(null, result, true);
+  else
+    rn_ctl_print_status(null, result);
+  yyjson_doc_free(doc);
+  free(text);
+}
+
+/* What rpcnetctl makes of any answer, from whatever is at the other end of the socket. */
+static void print_anything(struct fuzz_in *in) {
+  size_t n;
+  const uint8_t *p = fuzz_bytes(in, fuzz_u8(in), &n);
+  yyjson_doc *doc = yyjson_read((const char *)p, n, 0);
+  rn_ctl_print_status(null, yyjson_doc_get_root(doc));
+  rn_ctl_print_stats(null, yyjson_doc_get_root(doc), true);
+  yyjson_doc_free(doc);
+}
+
+static void turn(unsigned int times) {
+  for (unsigned int i = 0; i < times; i++)
+    uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+/* One client: what it gets is one line of JSON, or nothing. */
+static void ask(struct fuzz_in *in, bool in_pieces) {
+  static char got[1 << 20];
+  size_t n, len = 0;
+  const uint64_t before = node.stats.admin_requests + node.stats.admin_refused;
+  const uint8_t *p = fuzz_bytes(in, fuzz_u8(in), &n);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&admin_addr, admin_addr_bytes) == 0);
+  for (size_t at = 0; at < n;) {
+    size_t piece = in_pieces ? 1 + (n - at) / 3 : n;
+    if (send(fd, p + at, piece, MSG_NOSIGNAL) <
+        0) /* the line has ended before, and so has the connection */
+      break;
+    at += piece;
+    turn(in_pieces ? 3 : 1);
+  }
+  (void)shutdown(fd, SHUT_WR);
+  for (ssize_t r = 1; r > 0 || (r < 0 && errno == EAGAIN);) {
+    turn(3);
+    r = recv(fd, got + len, sizeof(got) - len, 0);
+    len += r > 0 ? (size_t)r : 0;
+  }
+  close(fd);
+  turn(3);
+  CHECK(node.stats.admin_requests + node.stats.admin_refused > before);
+  if (len == 0)
+    return;
+  yyjson_doc *doc = yyjson_read(got, len, 0);
+  CHECK(doc != NULL && memchr(p, '\n', n) != NULL && memchr(got, '\n', len) == got + len - 1);
+  yyjson_doc_free(doc);
+}
+
+/* All but ENDED, which makes another region of another memory. */
+static void hear_parent(struct fuzz_in *in) {
+  struct rn_parent_msg m = { .type = fuzz_u8(in),
+                             .arg = fuzz_u8(in),
+                             .status = (int8_t)fuzz_u8(in) };
+  memset(m.text, fuzz_u8(in), sizeof(m.text));
+  hush(true);
+  if (m.type != RN_PARENT_ENDED)
+    (void)rn_node_on_parent(&node, &m);
+  hush(false);
+}
+
+static void fill_ring(uint32_t idx) {
+  const struct rn_msg_ctl_hello hello = { .pid = 1 };
+  uint64_t sent = node.stats.ring_full + node.stats.ring_tx;
+  for (uint32_t i = 0; i <= topo.ring.slot_count; i++)
+    rn_node_send(&node, idx, RN_MSG_CTL_HELLO, &hello, NULL, 0);
+  CHECK(node.stats.ring_full + node.stats.ring_tx - sent == topo.ring.slot_count + 1);
+}
+
+static void step(struct fuzz_in *in) {
+  uint8_t how = fuzz_u8(in);
+  uint32_t idx = how >> 4 & 1;
+  switch (how & 15) {
+  case 0:
+    send_message(&lcores[idx], in);
+    break;
+  case 1:
+    ask_signature(&lcores[idx], in);
+    break;
+  case 2:
+    log_line(&lcores[idx], in);
+    break;
+  case 3:
+  case 4:
+    publish(idx, in);
+    break;
+  case 5:
+    write_anywhere(in);
+    break;
+  case 6:
+    drain();
+    break;
+  case 7:
+    tell_rpcnetctl(how & 0x80);
+    break;
+  case 8:
+    hear_parent(in);
+    break;
+  case 9:
+    fill_ring(idx);
+    break;
+  case 10:
+    ask(in, how & 0x10);
+    break;
+  case 11:
+    print_anything(in);
+    break;
+  default:
+    break;
+  }
+}
+
+static void run(struct fuzz_in *in) {
+  uint8_t *mem = copy_of_region();
+  char byte[sizeof(struct rn_parent_msg)];
+  begin_node(mem);
+  node.signer.done = on_signed;
+  node.signer.arg = &node;
+  for (unsigned int i = 0; i < STEPS_MAX && fuzz_more(in); i++)
+    step(in);
+  drain();
+  while (recv(channel[1], byte, sizeof(byte), MSG_DONTWAIT) > 0)
+    ;
+  free(mem);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
+  struct fuzz_in in = { data, data + len };
+  if (region == NULL)
+    once();
+  if (fuzz_u8(&in) & 1)
+    run(&in);
+  else
+    attach(&in);
+  return 0;
+}
