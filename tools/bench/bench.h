@@ -1,7 +1,9 @@
 /* tools/bench/bench.h: rpcnet-bench.
  *
  *   main.c     options
+ *   setup.c    a client from them
  *   engine.c   calls in a closed loop, on a schedule, or as one stream; latencies
+ *   handshake.c  connections, made and closed again
  *   report.c   progress, table, JSON
  *   port.c     datagrams over a DPDK port instead of a UDP socket */
 #pragma once
@@ -11,7 +13,7 @@
 #include "client/client.h"
 #include "util/hist.h"
 
-enum bench_mode { BENCH_THROUGHPUT, BENCH_LATENCY, BENCH_LOAD };
+enum bench_mode { BENCH_THROUGHPUT, BENCH_LATENCY, BENCH_LOAD, BENCH_HANDSHAKE, BENCH_MODE_COUNT };
 
 struct bench_options {
   enum bench_mode mode;
@@ -42,8 +44,18 @@ struct bench_result {
   char first_error[256];
 };
 
-/* RN_OK, or an error with why. */
+/* User and system time of this process. */
+double bench_cpu_seconds(void);
+
+/* A client with room for so many connections and calls. RN_OK, or an error with why. */
+int bench_client_new(const struct bench_options *o, uint32_t conns, uint32_t calls,
+                     const struct rn_client_events *ev, void *user, struct rn_client **out,
+                     char *why, size_t why_bytes);
+
+/* A run. RN_OK, or an error with why. */
 int bench_run(const struct bench_options *o, struct bench_result *r, char *why, size_t why_bytes);
+int bench_handshakes(const struct bench_options *o, struct bench_result *r, char *why,
+                     size_t why_bytes); /* calls and latency are those of handshakes */
 
 void report_progress(const struct bench_options *o, double at_s, uint64_t calls, uint64_t errors);
 void report_result(const struct bench_options *o, const struct bench_result *r);

@@ -1,6 +1,5 @@
 /* tools/bench/engine.c: the load. */
 #include "bench.h"
-#include "port.h"
 #include "util/err.h"
 #include "wire/rpc.h"
 
@@ -269,7 +268,7 @@ static int start_work(struct engine *e, char *why, size_t why_bytes) {
   return RN_OK;
 }
 
-static double cpu_seconds(void) {
+double bench_cpu_seconds(void) {
   struct rusage u;
   getrusage(RUSAGE_SELF, &u);
   return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
@@ -301,13 +300,13 @@ static void run_load(struct engine *e) {
   for (e->now_ns = start; e->now_ns < e->end_ns && e->closed == 0; e->now_ns = rn_client_now()) {
     one_turn(e);
     if (cpu < 0 && e->now_ns >= e->measure_ns)
-      cpu = cpu_seconds();
+      cpu = bench_cpu_seconds();
     if (e->now_ns >= next_report) {
       next_report += PROGRESS_NS;
       report_progress(e->o, (double)(e->now_ns - start) / 1e9, e->r->calls, e->r->errors);
     }
   }
-  e->r->client_cpu_s = cpu_seconds() - cpu;
+  e->r->client_cpu_s = bench_cpu_seconds() - cpu;
   e->r->seconds = (double)((e->now_ns < e->end_ns ? e->now_ns : e->end_ns) - e->measure_ns) / 1e9;
   if (e->closed > 0)
     e->r->errors++;
@@ -325,44 +324,11 @@ static void drain(struct engine *e) {
     rn_client_step(e->client, IDLE_WAIT_NS);
 }
 
-static char *read_file(const char *path, size_t *bytes) {
-  FILE *f = fopen(path, "rb");
-  if (f == NULL)
-    return NULL;
-  char *text = calloc(1, 1 << 20);
-  *bytes = fread(text, 1, (1 << 20) - 1, f);
-  fclose(f);
-  return text;
-}
-
 int bench_run(const struct bench_options *o, struct bench_result *r, char *why, size_t why_bytes) {
   struct engine e = { .o = o, .r = r };
-  struct rn_client_config cfg;
   const struct rn_client_events ev = { .ready = on_ready,
                                        .closed = on_closed,
                                        .streams_available = on_streams };
-  char *ca = NULL;
-  rn_client_defaults(&cfg);
-  cfg.local.family = o->target.family;
-  cfg.conns = o->connections;
-  cfg.calls = o->connections * (o->outstanding + 16);
-  cfg.spin_ns = o->spin_ns;
-  int err = RN_ERR_NOENT;
-  if (o->ca_file != NULL && (ca = read_file(o->ca_file, &cfg.ca_pem_bytes)) == NULL) {
-    snprintf(why, why_bytes, "%s cannot be read", o->ca_file);
-    return err;
-  }
-  cfg.ca_pem = ca;
-  struct bench_port *port = NULL;
-  if (o->port != NULL) {
-    uint16_t udp_port = (uint16_t)(40000 + rn_client_now() / 1000 % 20000);
-    err = bench_port_open(o->port, o->target.family, udp_port, &port, why, why_bytes);
-    if (err != RN_OK)
-      return err;
-    cfg.io = &bench_port_io;
-    cfg.io_ctx = port;
-    cfg.max_udp_payload = bench_port_payload(port);
-  }
   e.conns = calloc(o->connections, sizeof(*e.conns));
   e.calls = calloc((size_t)o->connections * o->outstanding, sizeof(*e.calls));
   e.payload = calloc(1, o->payload_bytes + 1);
@@ -370,7 +336,8 @@ int bench_run(const struct bench_options *o, struct bench_result *r, char *why, 
     e.payload[i] = (uint8_t)(i * 31 + 1);
   if (strcmp(o->method, "compute") == 0 && o->payload_bytes >= 4)
     rn_wire_put_u32(e.payload, 1000);
-  err = rn_client_new(&cfg, &ev, &e, &e.client, why, why_bytes);
+  int err = bench_client_new(o, o->connections, o->connections * (o->outstanding + 16), &ev, &e,
+                             &e.client, why, why_bytes);
   if (err == RN_OK)
     err = dial(&e, why, why_bytes);
   if (err == RN_OK)
@@ -387,6 +354,5 @@ int bench_run(const struct bench_options *o, struct bench_result *r, char *why, 
   free(e.conns);
   free(e.calls);
   free(e.payload);
-  free(ca);
   return err;
 }

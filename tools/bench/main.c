@@ -42,7 +42,8 @@ static const char doc[] =
     "Puts load on an rpcnet server.\v"
     "throughput  as many calls as go, each connection keeping --outstanding in flight\n"
     "latency     one call at a time\n"
-    "load        calls on a schedule (--rate)\n\n"
+    "load        calls on a schedule (--rate)\n"
+    "handshake   --connections at a time are made and closed again\n\n"
     "Example: rpcnet-bench throughput 172.28.80.10:8080 --connections 4 --outstanding 64 "
     "--duration 10";
 
@@ -57,15 +58,16 @@ static double number(struct argp_state *state, const char *what, const char *arg
 }
 
 static error_t positional(struct bench_options *o, char *arg, struct argp_state *state) {
-  static const char *const modes[] = { "throughput", "latency", "load" };
+  static const char *const modes[BENCH_MODE_COUNT] = { "throughput", "latency", "load",
+                                                       "handshake" };
   if (state->arg_num == 0) {
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < BENCH_MODE_COUNT; i++) {
       if (strcmp(arg, modes[i]) == 0) {
         o->mode = (enum bench_mode)i;
         return 0;
       }
     }
-    argp_error(state, "\"%s\" is none of throughput, latency, load", arg);
+    argp_error(state, "\"%s\" is none of throughput, latency, load, handshake", arg);
   }
   if (state->arg_num == 1) {
     if (rn_addr_parse(arg, &o->target) != RN_OK || o->target.port == 0)
@@ -148,7 +150,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 int main(int argc, char **argv) {
   static const struct argp argp = { options, parse, "MODE ADDRESS:PORT", doc, NULL, NULL, NULL };
   static const uint32_t usual_outstanding[] = {
-    [BENCH_THROUGHPUT] = 64, [BENCH_LATENCY] = 1, [BENCH_LOAD] = 1024
+    [BENCH_THROUGHPUT] = 64, [BENCH_LATENCY] = 1, [BENCH_LOAD] = 1024, [BENCH_HANDSHAKE] = 1
   };
   static struct bench_result result; /* its histogram is too large for the stack */
   struct bench_options o = { .server_name = "localhost",
@@ -165,7 +167,8 @@ int main(int argc, char **argv) {
     o.outstanding = usual_outstanding[o.mode];
   if (o.method == NULL)
     o.method = o.stream ? "echo_stream" : "echo";
-  int err = bench_run(&o, &result, why, sizeof(why));
+  int err = o.mode == BENCH_HANDSHAKE ? bench_handshakes(&o, &result, why, sizeof(why))
+                                      : bench_run(&o, &result, why, sizeof(why));
   if (err != RN_OK) {
     fprintf(stderr, "rpcnet-bench: %s\n", why);
     return EXIT_RUNTIME;

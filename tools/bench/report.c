@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static const char *unit(const struct bench_options *o) {
+  return o->mode == BENCH_HANDSHAKE ? "handshakes" : o->stream ? "items" : "RPC";
+}
+
 void report_progress(const struct bench_options *o, double at_s, uint64_t calls, uint64_t errors) {
   if (o->quiet)
     return;
@@ -13,7 +17,7 @@ void report_progress(const struct bench_options *o, double at_s, uint64_t calls,
     fprintf(stderr, "%s%5.1f s  warming up", isatty(2) ? "\r" : "", at_s);
   else
     fprintf(stderr, "%s%5.1f s  %12.0f %s/s  %" PRIu64 " errors", isatty(2) ? "\r" : "", at_s,
-            (double)calls / measured, o->stream ? "items" : "RPC", errors);
+            (double)calls / measured, unit(o), errors);
   fprintf(stderr, isatty(2) ? "   " : "\n");
 }
 
@@ -22,7 +26,7 @@ static double us(const struct bench_result *r, double q) {
 }
 
 static void print_json(const struct bench_options *o, const struct bench_result *r, double rps) {
-  static const char *const modes[] = { "throughput", "latency", "load" };
+  static const char *const modes[] = { "throughput", "latency", "load", "handshake" };
   printf("{\"mode\": \"%s\", \"target\": \"%s\", \"method\": \"%s\", \"stream\": %s, "
          "\"connections\": %u, \"outstanding\": %u, "
          "\"payload_bytes\": %u, \"seconds\": %.3f, \"offered_per_s\": %.0f, \"rps\": %.0f, "
@@ -40,12 +44,18 @@ static void print_json(const struct bench_options *o, const struct bench_result 
 }
 
 static void print_table(const struct bench_options *o, const struct bench_result *r, double rps) {
-  printf("%-22s %s, %u connection%s x %u %s, %u B%s\n", "load", o->method, o->connections,
-         o->connections == 1 ? "" : "s", o->outstanding, o->stream ? "items ahead" : "outstanding",
-         o->payload_bytes, o->rate_per_s > 0 ? ", open loop" : "");
+  if (o->mode == BENCH_HANDSHAKE)
+    printf("%-22s %u at a time, each closed when it is ready\n", "load", o->connections);
+  else
+    printf("%-22s %s, %u connection%s x %u %s, %u B%s\n", "load", o->method, o->connections,
+           o->connections == 1 ? "" : "s", o->outstanding,
+           o->stream ? "items ahead" : "outstanding", o->payload_bytes,
+           o->rate_per_s > 0 ? ", open loop" : "");
   if (o->rate_per_s > 0)
     printf("%-22s %.0f\n", "offered per second", o->rate_per_s);
-  printf("%-22s %.0f\n", o->stream ? "items per second" : "RPC per second", rps);
+  char label[32];
+  snprintf(label, sizeof(label), "%s per second", unit(o));
+  printf("%-22s %.0f\n", label, rps);
   printf("%-22s p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f\n", "latency, us", us(r, 0.5),
          us(r, 0.9), us(r, 0.99), us(r, 0.999), (double)r->latency.max / 1e3);
   printf("%-22s %" PRIu64 " (%" PRIu64 " timeouts, %" PRIu64 " answered with an error)\n", "errors",
