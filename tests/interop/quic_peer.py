@@ -223,7 +223,7 @@ class Target:
         self.addr, self.cert, self.server_name = addr, cert, server_name
         self.peers = []
 
-    async def connect(self, before=None, **changes):
+    async def connect(self, before=None, wait_s=WAIT_S, **changes):
         """A connection whose handshake is complete. before(peer) runs ahead of the first datagram."""
         options = dict(
             alpn_protocols=["h3"], server_name=self.server_name, verify_mode=ssl.CERT_REQUIRED, idle_timeout=30.0,
@@ -239,11 +239,11 @@ class Target:
         self.peers.append(peer)
         peer.connect(self.addr)
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(wait_s):
                 await peer.wait_connected()
         except TimeoutError:
             peer._connected_waiter = None
-            raise Failed(f"no handshake within {WAIT_S} s") from None
+            raise Failed(f"no handshake within {wait_s} s") from None
         except ConnectionError:
             raise Failed(f"handshake: {peer.closed}") from None
         return peer

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A node with two lcores on a veth: clients behind a NAT that changes their port arrive at the other lcore; what idling costs; no thread keeps a
+# A node with two lcores, then with more lcores than cores, on a veth: clients behind a NAT that changes their port arrive at the other lcore; what idling costs; no thread keeps a
 # capability when the node stays root. Prints "ok NAME" or "not ok NAME: why" lines.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
@@ -45,7 +45,10 @@ in_us ip addr add 10.77.0.2/24 dev rn0
 in_peer ip link set lo up
 in_peer ip link set rn1 up
 in_peer ip addr add 10.77.0.1/24 dev rn1
-cat >"$work/node.yaml" <<TEXT
+
+# start_node LCORES: sets node and dataplane.
+start_node() {
+  cat >"$work/node.yaml" <<TEXT
 node:
   run_dir: $work/run
   dataplane_uid: keep
@@ -54,18 +57,27 @@ port:
   interface: rn0
   listen_port: 8080
 lcores:
-  count: 2
+  count: $1
 limits:
   signing_queue: 40
 tls:
   cert: $work/tls/node.crt
   key: $work/tls/node.key
 TEXT
+  nsenter -n -t "$us" "$build/control/rpcnetd" --config "$work/node.yaml" >"$log" 2>&1 &
+  node=$!
+  within 10 grep -q 'is ready' "$log"
+  dataplane=$(grep -o 'rpcnet-dataplane started, pid [0-9]*' "$log" | grep -o '[0-9]*$')
+}
 
-nsenter -n -t "$us" "$build/control/rpcnetd" --config "$work/node.yaml" >"$log" 2>&1 &
-node=$!
-within 10 grep -q 'is ready' "$log"
-dataplane=$(grep -o 'rpcnet-dataplane started, pid [0-9]*' "$log" | grep -o '[0-9]*$')
+stop_node() {
+  kill -TERM "$node"
+  wait "$node"
+  between "$1" $? 0 0
+  node=
+}
+
+start_node 2
 
 between "threads of the data plane" "$(find "/proc/$dataplane/task" -maxdepth 1 -mindepth 1 | wc -l)" 3 9
 between "none of them has a capability" "$(cat "/proc/$dataplane"/task/*/status | grep -E '^Cap(Prm|Eff|Inh|Amb)' | grep -vc ':.0*$')" 0 0
@@ -91,8 +103,21 @@ between "none was lost on the way" "$(counter handoff_full)" 0 0
 kill "$nat"
 wait "$nat" 2>/dev/null
 nat=
-kill -TERM "$node"
-wait "$node"
-between "ends with status" $? 0 0
-node=
+stop_node "ends with status"
+
+# Twice as many lcores as cores: they yield and sleep, so each gets its time.
+lcores=$((2 * $(nproc)))
+start_node "$lcores"
+clients=() # a port each, by which the kernel chooses the lcore
+for ((i = 0; i < 32; i++)); do
+  in_peer timeout 60 "$build/tools/bench/rpcnet-bench" load 10.77.0.2:8080 -r 100 -d 3 --spin 0 -q --json >"$work/bench.$i" 2>>"$log" &
+  clients+=($!)
+done
+wait "${clients[@]}"
+calls() { cat "$work"/bench.? "$work"/bench.?? | grep -o "\"$1\": *[0-9]*" | awk '{ n += $2 } END { print n + 0 }'; }
+between "$lcores lcores on $(nproc) cores: no call fails" "$(calls errors)" 0 0
+between "and all are answered" "$(calls calls)" 9000 10000
+between "each of them has connections" "$("$build/tools/rpcnetctl" --socket "$sock" stats --json |
+  python3 -c 'import json, sys; print(min(l["metrics"]["quic"]["conns_ready"] for l in json.load(sys.stdin)["lcores"]))')" 1 64
+stop_node "ends with status, with $lcores lcores"
 [ "$failures" = 0 ]

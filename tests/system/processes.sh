@@ -265,6 +265,26 @@ node=
 check 'without rpcnetd the data plane ends' within 2 gone "$dataplane"
 check 'without rpcnetd control ends' within 2 gone "$control"
 
+# ---- a data plane that crashes whenever it is started ----
+
+export RN_FAKE_CALM=$work/calm
+start crash
+starts() { grep -c 'rpcnet-dataplane started' "$log"; }
+sleep 6
+# After 0, 50, 100, 200, 400, 800, 800 ... ms of pause and 150 ms of life each: nine in six seconds.
+between 'a crash loop is slowed down, and goes on' "$(starts)" 6 11
+check 'rpcnetd and control stay' test -n "$(control_pid)"
+touch "$RN_FAKE_CALM"
+check 'when what makes it crash is gone, it serves' within 2 serving
+sleep 1
+crashes=$(starts) dataplane=$(dp_pid) begin=$(now_ms)
+kill -KILL "$dataplane"
+check 'and after a second of life it is started without a pause again' within 2 another_dataplane
+check 'in less time than the pause was' test $(($(now_ms) - begin)) -lt 700
+same 'once' "$(starts)" $((crashes + 1))
+stop TERM 8
+check 'the node ends as always' equal $? 0
+
 start exit=2
 wait "$node"
 check 'a data plane that finds the configuration wrong ends the node with 2' equal $? 2
