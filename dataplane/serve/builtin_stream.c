@@ -63,19 +63,30 @@ static void count_end(struct rn_call *c) {
 
 /* ---- sum_stream: i64 items, then one with their sum ---- */
 
+struct sum {
+  uint64_t sum;
+  bool ended; /* no items follow */
+};
+
 static int sum_item(struct rn_call *c, const uint8_t *data, size_t len) {
-  uint64_t *sum = rn_call_scratch(c);
+  struct sum *k = rn_call_scratch(c);
   if (len < 8)
     return rn_call_item_error(c);
-  *sum += rn_wire_u64(data);
+  k->sum += rn_wire_u64(data);
   return RN_OK;
 }
 
-static void sum_end(struct rn_call *c) {
+static void sum_answer(struct rn_call *c) {
+  const struct sum *k = rn_call_scratch(c);
   uint8_t out[8];
-  rn_wire_put_u64(out, *(const uint64_t *)rn_call_scratch(c));
-  if (rn_call_item(c, out, sizeof(out)) == RN_OK)
+  rn_wire_put_u64(out, k->sum);
+  if (k->ended && rn_call_item(c, out, sizeof(out)) == RN_OK)
     rn_call_end(c);
+}
+
+static void sum_end(struct rn_call *c) {
+  ((struct sum *)rn_call_scratch(c))->ended = true;
+  sum_answer(c);
 }
 
 /* ---- tick_stream: 20 items, 10 ms apart, whatever the peer sends ---- */
@@ -86,7 +97,7 @@ static void tick(struct rn_call *c) {
   uint32_t *i = rn_call_scratch(c);
   char text[24];
   int len = snprintf(text, sizeof(text), "tick-%u", *i);
-  if (rn_call_item(c, text, (size_t)len) == RN_ERR_AGAIN)
+  if (rn_call_item(c, text, (size_t)len) != RN_OK)
     return; /* writable is this function too */
   if (++*i == TICK_COUNT)
     rn_call_end(c);
@@ -106,7 +117,7 @@ const struct rn_handler rn_builtin_streaming[] = {
     .kind = RN_HANDLER_STREAMING,
     .item = sum_item,
     .end = sum_end,
-    .writable = sum_end },
+    .writable = sum_answer },
   { .name = "tick_stream",
     .kind = RN_HANDLER_STREAMING,
     .open = tick_open,

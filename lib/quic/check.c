@@ -25,6 +25,7 @@ static int check_stream(const struct rn_quic_stream *s) {
   REQUIRE(s->acked <= s->queued_end);
   REQUIRE(s->head == NULL || at == s->queued_end);
   REQUIRE(s->write_closed || !stream_has_output(s) || !rn_list_empty(&s->ready_node));
+  REQUIRE(!s->write_closed || rn_list_empty(&s->wait_node));
   REQUIRE(s->conn->stream_count > 0);
   return RN_OK;
 }

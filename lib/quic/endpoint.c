@@ -124,6 +124,7 @@ int rn_quic_init(void *mem, const struct rn_quic_params *p, struct rn_quic **out
   rn_list_init(&q->dirty);
   rn_list_init(&q->lingering);
   rn_list_init(&q->signing);
+  rn_list_init(&q->seg_waiting);
   callbacks_init(q);
   *out = q;
   return RN_OK;

@@ -85,7 +85,8 @@ struct rn_quic_events {
   /* The peer wants no more from us (STOP_SENDING). ngtcp2 tells by refusing bytes, so this comes with the next write; a stream with
    * nothing to write and whose receiving side has ended is closed instead. */
   void (*stream_stop)(void *app, struct rn_quic_stream *s);
-  /* Half or more of the send limit is free again, after a write said RN_ERR_AGAIN. */
+  /* After a write said RN_ERR_AGAIN: half or more of the send limit is free again, or there are send segments again for the bytes that were
+   * refused. Others may take those first: the write may be refused once more, and the event comes once more. */
   void (*stream_writable)(void *app, struct rn_quic_stream *s);
   /* Last event of a stream; s is invalid when this returns. */
   void (*stream_closed)(void *app, struct rn_quic_stream *s);
@@ -270,7 +271,8 @@ void rn_quic_stream_set_user(struct rn_quic_stream *s, void *user);
 void *rn_quic_stream_user(const struct rn_quic_stream *s);
 
 /* Queues a copy of len bytes (0 is fine), all or nothing; fin ends the sending side with the last of them. RN_OK; RN_ERR_AGAIN
- * when send_bytes are queued already or segments ran out (stream_writable follows); RN_ERR_CLOSED after fin, reset or STOP_SENDING.
+ * when send_bytes are queued already or segments ran out (stream_writable follows); RN_ERR_LIMIT when it is more than all segments of the
+ * endpoint hold; RN_ERR_CLOSED after fin, reset or STOP_SENDING.
  * A stream with nothing queued takes any len for which there are segments. */
 int rn_quic_stream_write(struct rn_quic_stream *s, const void *data, size_t len, bool fin);
 

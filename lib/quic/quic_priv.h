@@ -11,6 +11,7 @@
  *   contain.c    assertions of ngtcp2 end a connection, not the process
  *   newtoken.c   address tokens
  *   stream.c     streams and their send queues
+ *   segwait.c    streams that wait for send segments
  *   tx.c         ready streams -> packets
  *   path.c       addresses, migration
  *   stuck.c      connections that ngtcp2 would leave waiting
@@ -90,6 +91,8 @@ struct rn_quic_stream {
   struct rn_quic_conn *conn;
   void *user;
   struct rn_list conn_node; /* in conn->streams */
+  struct rn_list wait_node; /* in rn_quic.seg_waiting, or linked to itself */
+  size_t wait_bytes;        /* what the refused write wants segments for */
   uint64_t pace_ns;         /* max_stream_bandwidth: not before this time */
 };
 
@@ -195,6 +198,7 @@ struct rn_quic {
   struct rn_list dirty;     /* connections that may have something to send, oldest first */
   struct rn_list lingering; /* connections that ended and keep their slot for 3 PTO, oldest first */
   struct rn_list signing;   /* connections that wait for a signature */
+  struct rn_list seg_waiting; /* streams that wait for segments, longest first */
   struct rn_wheel *wheel;
   struct rn_quic_conn *conns; /* lim.conns of them, by slot */
   uint32_t conn_free;         /* head of the free list, or UINT32_MAX */
@@ -324,10 +328,21 @@ bool stream_has_output(const struct rn_quic_stream *s);
 /* Moves to conn->ready what flow control lets go on. */
 void stream_unblock(struct rn_quic_conn *c);
 void stream_give_back_credit(struct rn_quic_conn *c);
+/* Whether there are segments for a write of len bytes on a stream with nothing queued. */
+bool stream_segs_suffice(const struct rn_quic *q, size_t len);
 /* max_stream_bandwidth: true when s has to wait; it is then in conn->paced. */
 bool stream_pace(struct rn_quic_stream *s);
 /* Moves to conn->ready whose waiting is over. */
 void stream_unpace(struct rn_quic_conn *c);
+
+/* segwait.c */
+/* s has no segments for len bytes, and gets stream_writable when there are some. */
+void segwait_join(struct rn_quic_stream *s, size_t len);
+void segwait_leave(struct rn_quic_stream *s);
+/* Whether the one that waits longest could go on. */
+bool segwait_due(const struct rn_quic *q);
+/* Tells those that can go on. ngtcp2 is not on the stack. */
+void segwait_tell(struct rn_quic *q);
 
 /* path.c */
 /* Twists: 0 for a new connection. */

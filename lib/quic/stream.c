@@ -35,6 +35,17 @@ static struct seg *seg_take(struct rn_quic *q, size_t want) {
   return g;
 }
 
+/* Whether so many segments of either size hold len bytes, taken as seg_take does: small ones for the last bytes, and where no large ones are left. */
+static bool suffice(uint32_t bulk, uint32_t small, size_t len) {
+  while (len > 2 * SMALL_ROOM && bulk-- > 0)
+    len -= len < BULK_ROOM ? len : BULK_ROOM;
+  return len <= (size_t)small * SMALL_ROOM;
+}
+
+bool stream_segs_suffice(const struct rn_quic *q, size_t len) {
+  return suffice(rn_slab_free_count(q->bulk_segs), rn_slab_free_count(q->segs), len > 0 ? len : 1);
+}
+
 static void seg_give(struct rn_quic *q, struct seg *g) {
   if (g->release != NULL)
     g->release(g->arg);
@@ -60,6 +71,7 @@ struct rn_quic_stream *stream_new(struct rn_quic_conn *c, int64_t id, bool local
     return NULL;
   *s = (struct rn_quic_stream){ .id = id, .conn = c, .local = local };
   rn_list_init(&s->ready_node);
+  rn_list_init(&s->wait_node);
   rn_list_push_back(&c->streams, &s->conn_node);
   c->stream_count++;
   c->q->stats.streams_opened++;
@@ -74,6 +86,7 @@ static void drop_queue(struct rn_quic_stream *s) {
   rn_list_remove(&s->ready_node);
   rn_list_init(&s->ready_node);
   s->blocked = false;
+  segwait_leave(s);
   seg_give_chain(s->conn->q, g);
 }
 
@@ -208,9 +221,13 @@ static void queued(struct rn_quic_stream *s, size_t len, bool fin) {
     mark_ready(s);
 }
 
-static int no_segs(struct rn_quic_stream *s) {
-  s->conn->q->stats.seg_exhausted++;
-  s->want_writable = true;
+/* len bytes that no segment is left for. More than all segments together hold is refused for good. */
+static int no_segs(struct rn_quic_stream *s, size_t len) {
+  struct rn_quic *q = s->conn->q;
+  q->stats.seg_exhausted++;
+  if (!suffice(q->bulk_segs->count, q->segs->count, len))
+    return RN_ERR_LIMIT;
+  segwait_join(s, len);
   return RN_ERR_AGAIN;
 }
 
@@ -219,7 +236,7 @@ static int write_small(struct rn_quic_stream *s, const struct rn_quic_part *part
                        size_t len, bool fin) {
   struct seg *g = seg_take(s->conn->q, len);
   if (g == NULL)
-    return no_segs(s);
+    return no_segs(s, len);
   uint8_t *at = g->bytes;
   for (size_t i = 0; i < count; i++) {
     if (parts[i].len > 0) /* or data may be NULL */
@@ -246,7 +263,7 @@ int rn_quic_stream_writev(struct rn_quic_stream *s, const struct rn_quic_part *p
   size_t room = tail_room(s), first = len < room ? len : room;
   struct seg *rest = NULL;
   if (len > first && (rest = chain_of(s->conn->q, len - first)) == NULL)
-    return no_segs(s);
+    return no_segs(s, len - first);
   struct reader r = { .parts = parts, .count = count };
   fill_tail(s, &r, first);
   append_chain(s, rest, &r, len - first);
@@ -266,7 +283,7 @@ int rn_quic_stream_write_ref(struct rn_quic_stream *s, const void *data, size_t 
     return err;
   struct seg *g = seg_take(s->conn->q, 0);
   if (g == NULL)
-    return no_segs(s);
+    return no_segs(s, 0);
   g->cap = 0;
   g->base = data;
   g->len = (uint32_t)len;

@@ -165,6 +165,8 @@ static void visit_conn(struct rn_quic_conn *c, void *arg) {
 size_t rn_quic_tx(struct rn_quic *q, uint64_t now_ns, const struct rn_quic_sink *sink) {
   q->now_ns = now_ns;
   size_t count = stateless_flush(q, sink);
+  if (!rn_list_empty(&q->seg_waiting))
+    segwait_tell(q);
   while (!rn_list_empty(&q->dirty)) {
     struct rn_quic_conn *c = RN_LIST_ENTRY(q->dirty.next, struct rn_quic_conn, dirty_node);
     struct visit v = { .sink = sink };
@@ -185,5 +187,5 @@ size_t rn_quic_tx(struct rn_quic *q, uint64_t now_ns, const struct rn_quic_sink 
 }
 
 bool rn_quic_tx_pending(const struct rn_quic *q) {
-  return !rn_list_empty(&q->dirty) || q->reply_head != q->reply_tail;
+  return !rn_list_empty(&q->dirty) || q->reply_head != q->reply_tail || segwait_due(q);
 }

@@ -57,7 +57,7 @@ void rn_call_reply_params(struct rn_call *c);
 void rn_call_error(struct rn_call *c, const char *text, size_t len);
 
 /* Streaming: one item, len > 0 (an empty item would be the end marker). RN_OK; RN_ERR_AGAIN: the peer reads too slowly, nothing was taken,
- * writable follows, and no further item is delivered until then; RN_ERR_INVAL; RN_ERR_CLOSED. */
+ * writable follows, and no further item is delivered until then; RN_ERR_INVAL; RN_ERR_CLOSED: the call is over. */
 int rn_call_item(struct rn_call *c, const void *data, size_t len);
 /* Streaming: an item that failed; the stream goes on. Errors as rn_call_item. */
 int rn_call_item_error(struct rn_call *c);

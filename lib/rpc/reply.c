@@ -168,6 +168,12 @@ static int write_frame(struct rn_call *c, const void *data, size_t len) {
   } else if (err == RN_ERR_AGAIN && !c->stalled) {
     c->stalled = true;
     c->v->stats.stream_stalls++;
+  } else if (
+      err ==
+      RN_ERR_LIMIT) { /* there will never be room for it, and without it the answer is a wrong one */
+    rn_quic_stream_stop(c->s, 0);
+    give_up(c);
+    err = RN_ERR_CLOSED;
   }
   return err;
 }
@@ -194,19 +200,26 @@ void rn_call_end(struct rn_call *c) {
     give_up(c);
 }
 
-void reply_unknown_stream(struct rn_call *c) {
+/* In one write, so that never the end goes out without the error before it: the peer would take what it has for the whole answer. */
+static void error_item_and_end(struct rn_call *c) {
   static const uint8_t end[4];
   uint8_t head[4];
   rn_wire_put_u32(head, sizeof(handler_item_error) - 1);
   const struct rn_quic_part parts[] = { { head, 4 },
                                         { handler_item_error, sizeof(handler_item_error) - 1 },
                                         { end, 4 } };
-  c->v->stats.errors_unknown++;
   c->v->stats.errors++;
+  if (c->state == CALL_STREAMING && !c->peer_ended && !c->peer_fin)
+    rn_quic_stream_stop(c->s, 0);
   if (rn_quic_stream_writev(c->s, parts, 3, true) == RN_OK)
     call_done(c);
   else
     give_up(c);
+}
+
+void reply_unknown_stream(struct rn_call *c) {
+  c->v->stats.errors_unknown++;
+  error_item_and_end(c);
 }
 
 /* ---- either ---- */
@@ -214,10 +227,7 @@ void reply_unknown_stream(struct rn_call *c) {
 void rn_call_error(struct rn_call *c, const char *text, size_t len) {
   c->v->stats.errors_handler++;
   if (c->state == CALL_STREAMING) {
-    c->v->stats.errors++;
-    rn_call_item_error(c);
-    if (c->state == CALL_STREAMING)
-      rn_call_end(c);
+    error_item_and_end(c);
     return;
   }
   RN_ASSERT(c->state == CALL_RUNNING);
