@@ -7,7 +7,6 @@
 #define STREAMS_MAX           16777216u
 #define SEGS_MIN              16u
 #define RATE_MAX              1000000u
-#define HEAP_MIN              (1u << 20)
 #define RESET_TOKENS_PER_CONN 2u /* the first one, and the one of the ID in use */
 
 /* ---- memory ---- */
@@ -32,7 +31,7 @@ static bool limits_ok(const struct rn_quic_limits *lim) {
   return lim->conns >= 1 && lim->conns <= CONNS_MAX && lim->half_open >= 1 &&
          lim->half_open <= lim->conns && lim->streams >= 1 && lim->streams <= STREAMS_MAX &&
          lim->segs >= SEGS_MIN && lim->bulk_segs >= SEGS_MIN && lim->sign_jobs <= lim->half_open &&
-         lim->heap_bytes >= HEAP_MIN;
+         lim->heap_bytes >= RN_QUIC_HEAP_BYTES_MIN;
 }
 
 static void layout_of(const struct rn_quic_limits *lim, struct layout *l) {
