@@ -15,6 +15,10 @@
 
 #define NS_PER_MS         1000000u
 #define CLOSE_REPEAT_MASK 7u /* while closing, answer the 1st, 9th, 17th ... datagram */
+/* Frames that say nothing new, after which ngtcp2 ends a connection. Its 10,000 and 330/s are for large streams: a peer that sends a window of small
+ * calls again, because ours stood still or reordered its packets, brings thirty in each packet. They cost us what others cost. */
+#define GLITCHES         1000000u
+#define GLITCHES_PER_S   100000u
 #define DEFAULT_RTT_NS    (333u * NS_PER_MS)
 #define DCIDS_MISCOUNTED  2u /* at most: the path in validation and the one to fall back to */
 #define DCIDS_IN_USE      5u /* at most: the path in use, two in validation, two just retired */
@@ -109,6 +113,8 @@ static void fill_settings(struct rn_quic *q, ngtcp2_settings *s) {
   s->initial_rtt = cfg->initial_rtt_ns != 0 ? cfg->initial_rtt_ns : DEFAULT_RTT_NS;
   s->handshake_timeout = cfg->handshake_timeout_ns;
   s->max_tx_udp_payload_size = cfg->max_udp_payload;
+  s->glitch_ratelim_burst = GLITCHES;
+  s->glitch_ratelim_rate = GLITCHES_PER_S;
   s->no_pmtud = !cfg->pmtud;
   s->rand_ctx.native_handle = q;
 }

@@ -33,6 +33,7 @@ struct world {
 };
 
 static struct world *w;
+static enum rn_quic_cc client_cc; /* for setup_with */
 
 /* ---- glue: stream events to the RPC layer ---- */
 
@@ -109,6 +110,7 @@ static int setup_with(uint32_t server_segs, uint32_t calls) {
   w->server.params.config.conn_window = w->client.params.config.conn_window = 16u << 20;
   w->server.params.config.max_streams_bidi = 10000;
   w->client.params.limits.bulk_segs = w->server.params.limits.bulk_segs = 8192;
+  w->client.params.config.cc = client_cc;
   if (server_segs != 0)
     w->server.params.limits.segs = w->server.params.limits.bulk_segs = server_segs;
   server_events = *w->server.params.events;
@@ -156,16 +158,6 @@ static int setup_with(uint32_t server_segs, uint32_t calls) {
 static int setup(void **state) {
   (void)state;
   return setup_with(0, 0);
-}
-
-static int setup_few_segs(void **state) {
-  (void)state;
-  return setup_with(16, 0);
-}
-
-static int setup_few_calls(void **state) {
-  (void)state;
-  return setup_with(0, 16);
 }
 
 static int teardown(void **state) {
