@@ -1,13 +1,23 @@
 /* control/admin.c */
 #include "control/admin.h"
 
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <yyjson.h>
 
 #include "control/status.h"
 #include "util/err.h"
+
+#define TRACES_DEFAULT      20u
+#define CONNECTIONS_DEFAULT 1000u
+#define QLOG_SECONDS        10u
+#define QLOG_SECONDS_MAX    3600u
+#define QLOG_BACKLOG_MAX    (8u << 20) /* bytes that a slow reader may leave unread */
 
 struct rn_admin {
   uv_pipe_t listener;
@@ -18,26 +28,33 @@ struct rn_admin {
 struct client {
   uv_pipe_t pipe;
   uv_timer_t timer; /* the whole exchange has to fit */
-  uv_write_t write;
   struct rn_admin *admin;
-  char *answer;
-  size_t len;
+  size_t len;   /* of line */
+  uint32_t job; /* of node->inspect that works for it; 0: none */
+  uint32_t writes;
+  bool asked;  /* its line was there */
+  bool log;    /* what it gets has no length known before */
+  bool ending; /* closed when all is written */
   unsigned int open_handles;
   char line[RN_ADMIN_LINE_MAX];
 };
+
+static void answer_error(struct client *c, const char *why);
+
+/* ---- end ---- */
 
 static void on_closed(uv_handle_t *h) {
   struct client *c = h->data;
   if (--c->open_handles > 0)
     return;
   c->admin->clients--;
-  free(c->answer);
   free(c);
 }
 
 static void close_client(struct client *c) {
   if (uv_is_closing((uv_handle_t *)&c->pipe))
     return;
+  rn_inspect_cancel(c->admin->node->inspect, c->job);
   uv_close((uv_handle_t *)&c->pipe, on_closed);
   uv_close((uv_handle_t *)&c->timer, on_closed);
 }
@@ -47,47 +64,232 @@ static void refuse(struct client *c) {
   close_client(c);
 }
 
-static void on_timeout(uv_timer_t *t) { refuse(t->data); }
-
-static void on_written(uv_write_t *w, int status) {
-  (void)status;
-  close_client(w->data);
+static void end_when_written(struct client *c) {
+  c->ending = true;
+  if (c->writes == 0)
+    close_client(c);
 }
 
-/* The answer to one line of the client. */
-static char *respond(struct rn_node *n, const char *line, size_t len, size_t *out_len) {
-  yyjson_doc *doc = yyjson_read(line, len, 0);
-  const char *request = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(doc), "request"));
-  char *text;
-  n->stats.admin_requests++;
-  if (request != NULL && strcmp(request, "status") == 0) {
-    text = rn_status_json(n, out_len);
-  } else if (request != NULL && strcmp(request, "stats") == 0) {
-    text = rn_stats_json(n, out_len);
-  } else {
-    n->stats.admin_refused++;
-    text = rn_status_error_json(request != NULL
-                                    ? "unknown request; there are status and stats"
-                                    : "a request is one line like {\"request\": \"status\"}",
-                                out_len);
-  }
-  yyjson_doc_free(doc);
-  return text;
-}
-
-static void answer(struct client *c, size_t line_len) {
-  static char newline[] = "\n";
-  size_t n = 0;
-  uv_read_stop((uv_stream_t *)&c->pipe);
-  c->answer = respond(c->admin->node, c->line, line_len, &n);
-  if (c->answer == NULL) {
+static void on_timeout(uv_timer_t *t) {
+  struct client *c = t->data;
+  if (c->ending || (!c->log && c->job == 0)) {
     refuse(c);
     return;
   }
-  const uv_buf_t bufs[] = { uv_buf_init(c->answer, (unsigned int)n), uv_buf_init(newline, 1) };
-  c->write.data = c;
-  if (uv_write(&c->write, (uv_stream_t *)&c->pipe, bufs, 2, on_written) != 0)
+  rn_inspect_cancel(c->admin->node->inspect, c->job);
+  c->job = 0;
+  uv_timer_start(&c->timer, on_timeout, RN_ADMIN_TIMEOUT_MS, 0);
+  if (c->log)
+    end_when_written(c);
+  else
+    answer_error(c, "nothing came in time");
+}
+
+/* ---- answers ---- */
+
+struct written {
+  uv_write_t req;
+  struct client *client;
+  char *text;
+};
+
+static void on_written(uv_write_t *req, int status) {
+  struct written *w = (struct written *)req;
+  struct client *c = w->client;
+  free(w->text);
+  free(w);
+  c->writes--;
+  if (status != 0)
     close_client(c);
+  else if (c->ending && c->writes == 0)
+    close_client(c);
+}
+
+/* Takes text over. */
+static void say(struct client *c, char *text, size_t len) {
+  struct written *w = text != NULL ? malloc(sizeof(*w)) : NULL;
+  if (w == NULL || uv_is_closing((uv_handle_t *)&c->pipe)) {
+    free(text);
+    free(w);
+    refuse(c);
+    return;
+  }
+  w->client = c;
+  w->text = text;
+  uv_buf_t buf = uv_buf_init(text, (unsigned int)len);
+  c->writes++;
+  if (uv_write(&w->req, (uv_stream_t *)&c->pipe, &buf, 1, on_written) != 0) {
+    c->writes--;
+    free(text);
+    free(w);
+    close_client(c);
+  }
+}
+
+/* One line, and the end. Takes json over; NULL: memory is out. */
+static void answer(struct client *c, char *json, size_t len) {
+  char *line = json != NULL ? realloc(json, len + 1) : NULL;
+  if (line == NULL) {
+    free(json);
+    refuse(c);
+    return;
+  }
+  line[len] = '\n';
+  c->ending = true;
+  say(c, line, len + 1);
+}
+
+static void answer_error(struct client *c, const char *why) {
+  size_t len = 0;
+  char *json = rn_status_error_json(why, &len);
+  c->admin->node->stats.admin_refused++;
+  answer(c, json, len);
+}
+
+/* ---- requests ---- */
+
+static void on_status(struct client *c, yyjson_val *request) {
+  (void)request;
+  size_t len = 0;
+  char *json = rn_status_json(c->admin->node, &len);
+  answer(c, json, len);
+}
+
+static void on_stats(struct client *c, yyjson_val *request) {
+  (void)request;
+  size_t len = 0;
+  char *json = rn_stats_json(c->admin->node, &len);
+  answer(c, json, len);
+}
+
+/* A number of the request, or what is taken without it. */
+static uint32_t number_of(yyjson_val *request, const char *key, uint32_t otherwise) {
+  yyjson_val *v = yyjson_obj_get(request, key);
+  if (!yyjson_is_uint(v))
+    return otherwise;
+  return yyjson_get_uint(v) < UINT32_MAX ? (uint32_t)yyjson_get_uint(v) : UINT32_MAX;
+}
+
+static void on_trace(struct client *c, yyjson_val *request) {
+  uint64_t after[RN_TOPO_LCORES_MAX];
+  size_t count = 0, len = 0, i, n;
+  yyjson_val *v;
+  yyjson_arr_foreach(yyjson_obj_get(request, "after"), i, n, v) {
+    if (count < RN_TOPO_LCORES_MAX)
+      after[count++] = yyjson_get_uint(v);
+  }
+  char *json = rn_inspect_traces_json(c->admin->node, after, count,
+                                      number_of(request, "count", TRACES_DEFAULT), &len);
+  answer(c, json, len);
+}
+
+static void on_job_done(void *arg, char *json, size_t len) {
+  struct client *c = arg;
+  c->job = 0;
+  if (!c->log) {
+    answer(c, json, len);
+    return;
+  }
+  free(json); /* why it ended: there is no place for it behind a log */
+  end_when_written(c);
+}
+
+static void on_connections(struct client *c, yyjson_val *request) {
+  const struct rn_inspect_client who = { .done = on_job_done, .arg = c };
+  uint32_t job =
+      rn_inspect_connections(c->admin->node->inspect, number_of(request, "lcore", UINT32_MAX),
+                             number_of(request, "limit", CONNECTIONS_DEFAULT), &who);
+  if (job == 0)
+    answer_error(c, "too many are asking");
+  else if (!c->ending)
+    c->job = job;
+}
+
+/* The first text of a log follows the line that says that it is one. */
+static void on_log_text(void *arg, const char *text, size_t len) {
+  static const char first[] = "{\"ok\": true}\n";
+  struct client *c = arg;
+  if (c->ending)
+    return;
+  if (uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) > QLOG_BACKLOG_MAX) {
+    refuse(c);
+    return;
+  }
+  size_t head = c->log ? 0 : sizeof(first) - 1;
+  char *copy = malloc(head + len);
+  if (copy != NULL) {
+    memcpy(copy, first, head);
+    memcpy(copy + head, text, len);
+  }
+  c->log = true;
+  say(c, copy, head + len);
+}
+
+static void on_qlog(struct client *c, yyjson_val *request) {
+  const struct rn_inspect_client who = { .text = on_log_text, .done = on_job_done, .arg = c };
+  const char *name = yyjson_get_str(yyjson_obj_get(request, "connection"));
+  const char *from = yyjson_get_str(yyjson_obj_get(request, "client")), *why;
+  struct rn_addr client_addr = { 0 };
+  uint32_t seconds = number_of(request, "seconds", QLOG_SECONDS);
+  if (from != NULL && rn_addr_parse(from, &client_addr) != RN_OK) {
+    answer_error(c, "client is an IP address, like 192.0.2.1");
+    return;
+  }
+  if (seconds < 1 || seconds > QLOG_SECONDS_MAX) {
+    answer_error(c, "seconds is from 1 to 3600");
+    return;
+  }
+  c->job = rn_inspect_qlog(c->admin->node->inspect, name, &client_addr, &who, &why);
+  if (c->job == 0)
+    answer_error(c, why);
+  else
+    uv_timer_start(&c->timer, on_timeout, seconds * UINT64_C(1000), 0);
+}
+
+static const struct request {
+  const char *name;
+  void (*run)(struct client *c, yyjson_val *request);
+} requests[] = {
+  { "status", on_status },           { "stats", on_stats }, { "trace", on_trace },
+  { "connections", on_connections }, { "qlog", on_qlog },
+};
+#define REQUEST_COUNT (sizeof(requests) / sizeof(requests[0]))
+
+static void unknown(struct client *c, bool named) {
+  char why[128] = "a request is one line like {\"request\": \"status\"}";
+  size_t n = 0;
+  if (named)
+    n = (size_t)snprintf(why, sizeof(why), "unknown request; there are");
+  for (size_t i = 0; named && i < REQUEST_COUNT; i++)
+    n += (size_t)snprintf(why + n, sizeof(why) - n, "%s %s", i > 0 ? "," : "", requests[i].name);
+  answer_error(c, why);
+}
+
+static void respond(struct client *c, size_t line_len) {
+  c->asked = true;
+  yyjson_doc *doc = yyjson_read(c->line, line_len, 0);
+  yyjson_val *root = yyjson_doc_get_root(doc);
+  const char *name = yyjson_get_str(yyjson_obj_get(root, "request"));
+  const struct request *found = NULL;
+  c->admin->node->stats.admin_requests++;
+  for (size_t i = 0; name != NULL && i < REQUEST_COUNT; i++) {
+    if (strcmp(name, requests[i].name) == 0)
+      found = &requests[i];
+  }
+  if (found != NULL)
+    found->run(c, root);
+  else
+    unknown(c, name != NULL);
+  yyjson_doc_free(doc);
+}
+
+/* ---- the socket ---- */
+
+/* Both directions are closed: then not even nothing can be sent. */
+static bool is_gone(const struct client *c) {
+  int fd = -1;
+  return uv_fileno((const uv_handle_t *)&c->pipe, &fd) != 0 ||
+         (send(fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE);
 }
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf) {
@@ -101,14 +303,22 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
   (void)buf;
   if (n == 0)
     return;
+  if (n < 0 && c->asked) { /* it has said all; a job is dropped when it does not listen either */
+    uv_read_stop(s);
+    if (c->job != 0 && is_gone(c))
+      close_client(c);
+    return;
+  }
   if (n < 0) { /* gone, or a line longer than the buffer (UV_ENOBUFS) */
     refuse(c);
     return;
   }
+  if (c->asked) /* more than a line: of no meaning */
+    return;
   const char *end = memchr(c->line + c->len, '\n', (size_t)n);
   c->len += (size_t)n;
   if (end != NULL)
-    answer(c, (size_t)(end - c->line));
+    respond(c, (size_t)(end - c->line));
 }
 
 static void on_connection(uv_stream_t *listener, int status) {
@@ -141,6 +351,9 @@ int rn_admin_new(uv_loop_t *loop, int fd, struct rn_node *n, struct rn_admin **o
   if (a == NULL)
     return RN_ERR_SYS;
   a->node = n;
+  n->inspect = rn_inspect_new(n);
+  if (n->inspect == NULL)
+    return RN_ERR_SYS;
   a->listener.data = a;
   if (uv_pipe_init(loop, &a->listener, 0) != 0 || uv_pipe_open(&a->listener, fd) != 0 ||
       uv_listen((uv_stream_t *)&a->listener, RN_ADMIN_CLIENTS_MAX, on_connection) != 0)

@@ -1,7 +1,12 @@
 /* control/admin.h: the unix socket that rpcnetctl talks to. On the event loop.
  *
- * A client sends one line, {"request": "status"} or {"request": "stats"}, gets one line, {"ok": true, "result": ...} or {"ok": false, "error": "..."}, and
- * the connection ends. */
+ * A client sends one line, {"request": NAME} and what NAME takes, gets one line, {"ok": true, "result": ...} or {"ok": false, "error": "..."}, and
+ * the connection ends. After the line of qlog, which has no result, comes the log, until its time is over.
+ *
+ *   status, stats
+ *   trace         "count": the newest so many of each lcore; "after": [number per lcore], only newer ones
+ *   connections   "lcore": only of this one; "limit": at most so many
+ *   qlog          "connection": its name, or "client": the next one from this address (absent: from any); "seconds": how long, 1..3600 */
 #pragma once
 #include <uv.h>
 

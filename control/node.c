@@ -232,6 +232,8 @@ int rn_node_init(struct rn_node *n, const struct rn_parent_msg *hello, const int
 }
 
 void rn_node_fini(struct rn_node *n) {
+  rn_inspect_free(n->inspect);
+  n->inspect = NULL;
   release_region(n);
   OPENSSL_cleanse(n->secret, sizeof(n->secret));
 }
@@ -304,6 +306,11 @@ static void on_message(struct rn_node *n, uint32_t idx, const struct rn_msg *m) 
     break;
   case RN_MSG_SIGN_REQ:
     on_sign_request(n, idx, m);
+    break;
+  case RN_MSG_CONN:
+  case RN_MSG_CONNS_END:
+  case RN_MSG_QLOG_TEXT:
+    rn_inspect_on_message(n->inspect, idx, m);
     break;
   default:
     n->stats.ring_corrupt++;
@@ -378,6 +385,7 @@ int rn_node_on_parent(struct rn_node *n, const struct rn_parent_msg *m) {
   case RN_PARENT_ENDED:
     rn_node_drain(n); /* its last words */
     set_state(n, RN_NODE_NONE);
+    rn_inspect_lost(n->inspect);
     release_region(n);
     n->pid = 0;
     n->starts = m->starts;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "control/config.h"
+#include "control/inspect.h"
 #include "control/keys.h"
 #include "control/parent_msg.h"
 #include "control/rates.h"
@@ -60,6 +61,7 @@ struct rn_node {
   struct rn_signer signer;
   struct rn_control_stats stats;
   struct rn_rates rates;
+  struct rn_inspect *inspect; /* NULL: nobody asks */
 };
 
 /* After cfg, keys, ca, secret, epoch_base, privileged, bpf_attached, channel, and signer.loop are set. hello and its descriptors (taken over) say whether a

@@ -33,7 +33,7 @@ static const struct rn_sys_call calls[] = {
   /* HTTP */
   RN_SYS_CALL(setsockopt, "libmicrohttpd: when a segment goes out"),
   RN_SYS_CALL(recvfrom, "HTTP requests"),
-  RN_SYS_CALL(sendto, "HTTP answers"),
+  RN_SYS_CALL(sendto, "HTTP answers; is an admin client still there"),
   RN_SYS_CALL(shutdown, "HTTP connections that end, or are late"),
   /* rpcnetd and the data plane */
   RN_SYS_CALL(sendmsg, "requests to rpcnetd, with descriptors"),

@@ -18,8 +18,7 @@ static char *finish(yyjson_mut_doc *doc, size_t *len) {
   return text;
 }
 
-/* {"ok": true, "result": <result>} */
-static yyjson_mut_doc *answer(yyjson_mut_val **result) {
+yyjson_mut_doc *rn_status_answer(yyjson_mut_val **result) {
   yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
   if (doc == NULL)
     return NULL;
@@ -100,7 +99,7 @@ static void add_port(yyjson_mut_doc *doc, yyjson_mut_val *result, const struct r
 
 char *rn_status_json(struct rn_node *n, size_t *len) {
   yyjson_mut_val *r;
-  yyjson_mut_doc *doc = answer(&r);
+  yyjson_mut_doc *doc = rn_status_answer(&r);
   if (doc == NULL)
     return NULL;
   rn_node_sample(n, false);
@@ -134,7 +133,7 @@ static void add_metrics(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct r
 
 char *rn_stats_json(struct rn_node *n, size_t *len) {
   yyjson_mut_val *r;
-  yyjson_mut_doc *doc = answer(&r);
+  yyjson_mut_doc *doc = rn_status_answer(&r);
   if (doc == NULL)
     return NULL;
   rn_node_sample(n, false);

@@ -26,6 +26,7 @@ static void fill_lcores(const struct rn_config_lcores *c, struct rn_topo *t) {
   t->lcore_count = c->count != 0 ? c->count : c->cores_count != 0 ? c->cores_count : 1;
   t->idle = c->idle;
   t->scatter = c->scatter;
+  t->trace_interval_ns = c->trace_interval_ns;
   for (uint32_t i = 0; i < t->lcore_count; i++)
     t->lcores[i].cpu = i < c->cores_count ? (int32_t)c->cores[i] : -1;
 }

@@ -1,14 +1,13 @@
 /* dataplane/control.c: messages between an lcore and the control process. */
 #include "dataplane/lcore.h"
-#include "ring/msg.h"
 #include "sys/event.h"
 #include "util/err.h"
 
 #include <string.h>
 #include <unistd.h>
 
-static int push(struct rn_lcore *lc, enum rn_msg_type type, const void *fixed, const void *tail,
-                size_t tail_bytes) {
+int rn_control_push(struct rn_lcore *lc, enum rn_msg_type type, const void *fixed, const void *tail,
+                    size_t tail_bytes) {
   int err = rn_msg_push(&lc->to_control, type, fixed, tail, tail_bytes);
   if (err != RN_OK) {
     lc->stats.lcore.ring_full++;
@@ -26,14 +25,14 @@ int rn_control_sign(struct rn_lcore *lc, const struct rn_quic_sign_req *req) {
   const struct rn_msg_sign_req m = { .job = req->job,
                                      .lcore_idx = (uint16_t)lc->idx,
                                      .scheme = req->scheme };
-  return push(lc, RN_MSG_SIGN_REQ, &m, req->tbs, req->tbs_bytes);
+  return rn_control_push(lc, RN_MSG_SIGN_REQ, &m, req->tbs, req->tbs_bytes);
 }
 
 void rn_control_ready(struct rn_lcore *lc) {
   const struct rn_msg_ready m = { .pid = (uint32_t)getpid(),
                                   .lcore_idx = (uint16_t)lc->idx,
                                   .mtu = lc->port->info.mtu };
-  push(lc, RN_MSG_READY, &m, NULL, 0);
+  rn_control_push(lc, RN_MSG_READY, &m, NULL, 0);
 }
 
 static void shutdown_lcore(struct rn_lcore *lc, const struct rn_msg_ctl_shutdown *m) {
@@ -51,7 +50,14 @@ static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
   case RN_MSG_CTL_SHUTDOWN:
     shutdown_lcore(lc, &m->ctl_shutdown);
     break;
+  case RN_MSG_CONNS:
+    rn_inspect_conns(lc, &m->conns);
+    break;
+  case RN_MSG_QLOG:
+    rn_inspect_qlog(lc, &m->qlog);
+    break;
   case RN_MSG_CTL_HELLO:
+    rn_inspect_stop(lc);
     rn_control_ready(lc);
     /* What the control before this one took and did not answer. */
     rn_quic_sign_again(lc->quic, lc->now_ns);

@@ -18,7 +18,12 @@
 #define DEFAULT_CLOSE_NS UINT64_C(1000000000)
 #define SHUTDOWN_CODE    0 /* NO_ERROR, as the reference's side does when it goes */
 
-static uint64_t clock_ns(struct rn_lcore *lc) { return rn_tsc_ns(&lc->tsc, rte_rdtsc()); }
+static uint64_t read_clock(void *ctx) {
+  struct rn_lcore *lc = ctx;
+  return rn_tsc_ns(&lc->tsc, rte_rdtsc());
+}
+
+static uint64_t clock_ns(struct rn_lcore *lc) { return read_clock(lc); }
 
 /* Both clocks, unless something came between the readings. */
 static void adjust_clock(struct rn_lcore *lc) {
@@ -156,6 +161,21 @@ static size_t scatter(struct rn_lcore *lc, const struct rn_dgram *dgrams, size_t
   return kept;
 }
 
+/* To QUIC, in two parts when the time is to be taken between them. */
+static void feed(struct rn_lcore *lc, const struct rn_dgram *dgrams, size_t n) {
+  size_t first = n > 0 ? rn_tracer_arm(&lc->tracer, lc->now_ns, n) : RN_TRACE_NO;
+  if (first == RN_TRACE_NO) {
+    if (n > 0)
+      rn_quic_rx(lc->quic, lc->now_ns, dgrams, n);
+    return;
+  }
+  if (first > 0)
+    rn_quic_rx(lc->quic, lc->now_ns, dgrams, first);
+  rn_tracer_datagram(&lc->tracer);
+  rn_quic_rx(lc->quic, lc->now_ns, dgrams + first, n - first);
+  rn_tracer_disarm(&lc->tracer);
+}
+
 static size_t receive(struct rn_lcore *lc) {
   const struct rn_dgram *dgrams;
   struct rn_dgram kept[RN_LINK_BURST];
@@ -164,8 +184,7 @@ static size_t receive(struct rn_lcore *lc) {
     n = scatter(lc, dgrams, n, kept);
     dgrams = kept;
   }
-  if (n > 0)
-    rn_quic_rx(lc->quic, lc->now_ns, dgrams, n);
+  feed(lc, dgrams, n);
   rn_link_rx_done(lc->link);
   return frames;
 }
@@ -183,7 +202,7 @@ static size_t receive_handed_over(struct rn_lcore *lc) {
     }
   }
   if (count > 0)
-    rn_quic_rx(lc->quic, lc->now_ns, s->dgrams, count);
+    feed(lc, s->dgrams, count);
   lc->stats.lcore.handoff_rx += n;
   return n;
 }
@@ -197,6 +216,7 @@ static bool turn(struct rn_lcore *lc) {
   if (rn_quic_tx_pending(lc->quic))
     work += rn_quic_tx(lc->quic, lc->now_ns, rn_link_sink(lc->link));
   rn_link_flush(lc->link, lc->now_ns);
+  rn_tracer_sent(&lc->tracer, lc->now_ns);
   housekeeping(lc);
   return work > 0;
 }
@@ -222,6 +242,9 @@ int rn_lcore_run(struct rn_lcore *lc) {
   lc->stats.lcore.tls_jobs_max = rn_tls_thread_jobs();
   rn_tsc_init(&lc->tsc, rte_get_tsc_hz(), rte_rdtsc(), rn_sys_now_ns());
   lc->now_ns = lc->published_ns = lc->info.start_ns = clock_ns(lc);
+  rn_tracer_init(&lc->tracer, lc->rpc, lc->page, lc->view->topo.trace_interval_ns, lc->now_ns);
+  lc->tracer.clock_ns = read_clock;
+  lc->tracer.clock_ctx = lc;
   if (rn_link_if(lc->link)->owned)
     rn_link_announce(lc->link, lc->now_ns);
   rn_quic_set_wall(lc->quic, lc->now_ns, rn_sys_wall_ns());

@@ -2,7 +2,9 @@
  *
  *   lcore.c    the loop, its steps in order, and how it idles
  *   control.c  messages from and to control over the rings
+ *   inspect.c  what control asks about connections
  *   setup.c    memory and objects of an lcore, from the description of the node
+ *   trace.c    how long calls take
  *   steer.c    datagrams that arrived at the wrong lcore
  *   tsc.c      its time
  *   sleep.c    EAL's way to measure it, made short
@@ -17,8 +19,11 @@
 #include "dataplane/port/link.h"
 #include "dataplane/serve/builtin.h"
 #include "dataplane/steer.h"
+#include "dataplane/trace.h"
 #include "dataplane/tsc.h"
+#include "quic/inspect.h"
 #include "quic/quic.h"
+#include "ring/msg.h"
 #include "quic/tls.h"
 #include "rpc/server.h"
 #include "topo/topo.h"
@@ -46,12 +51,16 @@ struct rn_lcore {
 
   /* Written in every turn. */
   struct rn_tsc tsc;
+  struct rn_tracer tracer;
   uint64_t now_ns;
   uint64_t published_ns; /* when the statistics were last published */
   uint64_t tidied_ns;    /* when the link was last tidied */
   uint64_t busy_at_ns;   /* when there was work last */
   uint64_t scattered;    /* datagrams looked at for topo.scatter */
-  bool closing;          /* connections are closed: end when all is sent */
+  struct rn_quic_qlog qlog;
+  uint32_t qlog_job;  /* of control's, while a connection is logged */
+  uint32_t qlog_lost; /* records of it */
+  bool closing;       /* connections are closed: end when all is sent */
   uint64_t close_by_ns;
   _Atomic bool *stop;          /* SIGTERM */
   struct rn_lcore_stats stats; /* port and net are written in place, the rest in housekeeping */
@@ -84,7 +93,15 @@ int rn_lcore_run(struct rn_lcore *lc);
 /* sleep.c: from now on nanosleep() sleeps for as long as it is asked to. After EAL has started. */
 void rn_sleep_as_asked(void);
 
-/* control.c */
+/* inspect.c: control asks. */
+void rn_inspect_conns(struct rn_lcore *lc, const struct rn_msg_conns *m);
+void rn_inspect_qlog(struct rn_lcore *lc, const struct rn_msg_qlog *m);
+/* The control that asked is gone. */
+void rn_inspect_stop(struct rn_lcore *lc);
+
+/* control.c: one message to control. RN_OK, or counted in ring_full. */
+int rn_control_push(struct rn_lcore *lc, enum rn_msg_type type, const void *fixed, const void *tail,
+                    size_t tail_bytes);
 int rn_control_sign(struct rn_lcore *lc, const struct rn_quic_sign_req *req);
 void rn_control_ready(struct rn_lcore *lc);
 /* Returns the number of messages handled. */

@@ -26,6 +26,7 @@ static int on_open(void *app, struct rn_quic_stream *s) {
 }
 static void on_data(void *app, struct rn_quic_stream *s, const uint8_t *data, size_t len,
                     bool fin) {
+  rn_tracer_bytes(&((struct rn_lcore *)app)->tracer);
   rn_rpc_server_stream_data(rpc_of(app), s, data, len, fin);
 }
 static void on_reset(void *app, struct rn_quic_stream *s, uint64_t code) {

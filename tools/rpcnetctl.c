@@ -1,45 +1,225 @@
 /* tools/rpcnetctl.c: asks a running node over its admin socket. */
 #include <argp.h>
 #include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <yyjson.h>
+#include <time.h>
 
 #include "tools/rpcnetctl.h"
 
 #define DEFAULT_SOCKET "/run/rpcnet/control.sock"
-#define ANSWER_MAX     (16u << 20)
-#define TIMEOUT_S      5
+#define REQUEST_BYTES  1024u
+#define FOLLOW_MS      250
 #define EXIT_USAGE     2
 
 const char *argp_program_version = "rpcnetctl " RN_VERSION;
 static const char doc[] =
     "Asks a running node.\v"
-    "  status   processes, port, certificate, lcores\n"
-    "  stats    every counter, per lcore\n\n"
+    "  status            processes, port, certificate, lcores\n"
+    "  stats             every counter, per lcore\n"
+    "  connections       who is connected, by lcore, with round trip and congestion window\n"
+    "  trace             calls that were followed through their stages (lcores.trace_interval)\n"
+    "  qlog CONNECTION   what happens on a connection from now on, as qlog (JSON-SEQ); its name "
+    "is\n"
+    "                    that which connections prints\n"
+    "  qlog next         every packet and frame of the next connection, from its first packet "
+    "on\n\n"
     "Exit status: 0, 1 when the node does not answer, 2 for a wrong command line.\n\n"
     "example: rpcnetctl stats --json";
+
+enum { OPT_LCORE = 256, OPT_CLIENT, OPT_SECONDS };
 
 static const struct argp_option options[] = {
   { "json", 'j', NULL, 0, "Print JSON", 0 },
   { "all", 'a', NULL, 0, "stats: also what is zero", 0 },
+  { "count", 'n', "N", 0, "trace: the newest N of each lcore (20); connections: at most N (1000)",
+    0 },
+  { "follow", 'f', NULL, 0, "trace: go on with new ones", 0 },
+  { "lcore", OPT_LCORE, "I", 0, "connections: only of this lcore", 0 },
+  { "client", OPT_CLIENT, "ADDRESS", 0, "qlog next: of a client with this IP address", 0 },
+  { "seconds", OPT_SECONDS, "S", 0, "qlog: how long (10)", 0 },
   { "socket", 's', "PATH", 0, "The node's admin socket (default " DEFAULT_SOCKET ")", 0 },
   { 0 },
 };
 
-struct args {
-  const char *command;
-  const char *socket;
-  bool json;
-  bool all;
+struct args;
+struct command {
+  const char *name;
+  int (*run)(const struct args *a); /* exit status */
+  const char *operand;              /* what it takes, or NULL */
 };
+
+struct args {
+  const struct command *command;
+  const char *operand;
+  const char *socket;
+  const char *client;
+  bool json, all, follow;
+  uint32_t count, lcore, seconds; /* UINT32_MAX: not given */
+};
+
+/* ---- commands ---- */
+
+static void print_json(yyjson_val *v) {
+  char *pretty = yyjson_val_write(v, YYJSON_WRITE_PRETTY_TWO_SPACES, NULL);
+  printf("%s\n", pretty != NULL ? pretty : "{}");
+  free(pretty);
+}
+
+/* Asks and prints: as JSON, or with print. */
+static int show(const struct args *a, const char *request,
+                void (*print)(FILE *out, yyjson_val *result)) {
+  yyjson_doc *answer = rn_ctl_ask(a->socket, request);
+  if (answer == NULL)
+    return EXIT_FAILURE;
+  yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(answer), "result");
+  if (a->json)
+    print_json(result);
+  else
+    print(stdout, result);
+  yyjson_doc_free(answer);
+  return EXIT_SUCCESS;
+}
+
+static int run_status(const struct args *a) {
+  return show(a, "{\"request\": \"status\"}", rn_ctl_print_status);
+}
+
+static void print_stats(FILE *out, yyjson_val *r) { rn_ctl_print_stats(out, r, false); }
+static void print_all_stats(FILE *out, yyjson_val *r) { rn_ctl_print_stats(out, r, true); }
+static int run_stats(const struct args *a) {
+  return show(a, "{\"request\": \"stats\"}", a->all ? print_all_stats : print_stats);
+}
+
+/* The request as text into out[REQUEST_BYTES]. */
+static void finish(yyjson_mut_doc *request, char *out) {
+  size_t len = 0;
+  char *text = yyjson_mut_write(request, 0, &len);
+  yyjson_mut_doc_free(request);
+  snprintf(out, REQUEST_BYTES, "%s", text != NULL ? text : "{}");
+  free(text);
+}
+
+static yyjson_mut_doc *begin(const char *name, yyjson_mut_val **root) {
+  yyjson_mut_doc *request = yyjson_mut_doc_new(NULL);
+  *root = yyjson_mut_obj(request);
+  yyjson_mut_doc_set_root(request, *root);
+  yyjson_mut_obj_add_str(request, *root, "request", name);
+  return request;
+}
+
+static int run_connections(const struct args *a) {
+  char text[REQUEST_BYTES];
+  yyjson_mut_val *root;
+  yyjson_mut_doc *request = begin("connections", &root);
+  if (a->count != UINT32_MAX)
+    yyjson_mut_obj_add_uint(request, root, "limit", a->count);
+  if (a->lcore != UINT32_MAX)
+    yyjson_mut_obj_add_uint(request, root, "lcore", a->lcore);
+  finish(request, text);
+  return show(a, text, rn_ctl_print_connections);
+}
+
+/* written: the "written" of the answer before, or NULL. */
+static void trace_request(const struct args *a, yyjson_val *written, char *text) {
+  yyjson_mut_val *root;
+  yyjson_mut_doc *request = begin("trace", &root);
+  if (a->count != UINT32_MAX)
+    yyjson_mut_obj_add_uint(request, root, "count", a->count);
+  if (written != NULL)
+    yyjson_mut_obj_add_val(request, root, "after", yyjson_val_mut_copy(request, written));
+  finish(request, text);
+}
+
+static void print_trace_lines(yyjson_val *calls) {
+  size_t i, n;
+  yyjson_val *call;
+  yyjson_arr_foreach(calls, i, n, call) {
+    char *line = yyjson_val_write(call, 0, NULL);
+    printf("%s\n", line != NULL ? line : "{}");
+    free(line);
+  }
+}
+
+static int follow_traces(const struct args *a) {
+  char request[REQUEST_BYTES];
+  trace_request(a, NULL, request);
+  for (bool first = true;; first = false) {
+    yyjson_doc *answer = rn_ctl_ask(a->socket, request);
+    if (answer == NULL)
+      return EXIT_FAILURE;
+    yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(answer), "result");
+    if (a->json)
+      print_trace_lines(yyjson_obj_get(result, "calls"));
+    else
+      rn_ctl_print_traces(stdout, result, first);
+    trace_request(a, yyjson_obj_get(result, "written"), request);
+    yyjson_doc_free(answer);
+    if (fflush(stdout) != 0)
+      return EXIT_SUCCESS; /* nobody reads on */
+    const struct timespec wait = { .tv_nsec = FOLLOW_MS * 1000000L };
+    nanosleep(&wait, NULL);
+  }
+}
+
+static void print_traces(FILE *out, yyjson_val *r) { rn_ctl_print_traces(out, r, true); }
+static int run_trace(const struct args *a) {
+  char request[REQUEST_BYTES];
+  if (a->follow)
+    return follow_traces(a);
+  trace_request(a, NULL, request);
+  return show(a, request, print_traces);
+}
+
+static int run_qlog(const struct args *a) {
+  char text[REQUEST_BYTES];
+  yyjson_mut_val *root;
+  yyjson_mut_doc *request = begin("qlog", &root);
+  uint32_t seconds = a->seconds != UINT32_MAX ? a->seconds : 10;
+  if (strcmp(a->operand, "next") != 0)
+    yyjson_mut_obj_add_str(request, root, "connection", a->operand);
+  if (a->client != NULL)
+    yyjson_mut_obj_add_str(request, root, "client", a->client);
+  yyjson_mut_obj_add_uint(request, root, "seconds", seconds);
+  finish(request, text);
+  return rn_ctl_copy(a->socket, text, seconds + RN_CTL_TIMEOUT_S, stdout) == 0 ? EXIT_SUCCESS
+                                                                               : EXIT_FAILURE;
+}
+
+static const struct command commands[] = {
+  { "status", run_status, NULL },
+  { "stats", run_stats, NULL },
+  { "connections", run_connections, NULL },
+  { "trace", run_trace, NULL },
+  { "qlog", run_qlog, "a connection's name, or next" },
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+/* ---- command line ---- */
+
+static uint32_t number(struct argp_state *state, const char *what, const char *text) {
+  char *end;
+  errno = 0;
+  unsigned long v = strtoul(text, &end, 10);
+  if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || v >= UINT32_MAX)
+    argp_error(state, "%s: %s is no number from 0 to %u", what, text, UINT32_MAX - 1);
+  return (uint32_t)v;
+}
+
+static void take_word(struct args *a, const char *word, struct argp_state *state) {
+  if (a->command != NULL) {
+    if (a->command->operand == NULL || a->operand != NULL)
+      argp_error(state, "one command at a time: %s", word);
+    a->operand = word;
+    return;
+  }
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    if (strcmp(word, commands[i].name) == 0)
+      a->command = &commands[i];
+  }
+  if (a->command == NULL)
+    argp_error(state, "unknown command %s; --help names them", word);
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct args *a = state->input;
@@ -50,105 +230,44 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case 'a':
     a->all = true;
     return 0;
+  case 'f':
+    a->follow = true;
+    return 0;
+  case 'n':
+    a->count = number(state, "--count", arg);
+    return 0;
+  case OPT_LCORE:
+    a->lcore = number(state, "--lcore", arg);
+    return 0;
+  case OPT_SECONDS:
+    a->seconds = number(state, "--seconds", arg);
+    return 0;
+  case OPT_CLIENT:
+    a->client = arg;
+    return 0;
   case 's':
     a->socket = arg;
     return 0;
   case ARGP_KEY_ARG:
-    if (a->command != NULL)
-      argp_error(state, "one command at a time: %s", arg);
-    a->command = arg;
+    take_word(a, arg, state);
     return 0;
   case ARGP_KEY_END:
     if (a->command == NULL)
-      argp_error(state, "status or stats?");
-    if (strcmp(a->command, "status") != 0 && strcmp(a->command, "stats") != 0)
-      argp_error(state, "unknown command %s; there are status and stats", a->command);
+      argp_error(state, "a command is missing; --help names them");
+    if (a->command->operand != NULL && a->operand == NULL)
+      argp_error(state, "%s takes %s", a->command->name, a->command->operand);
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
   }
 }
 
-static int fail(const char *socket_path, const char *what) {
-  fprintf(stderr, "rpcnetctl: %s: %s\n", socket_path, what);
-  return -1;
-}
-
-/* A connected socket, or -1 with the reason printed. */
-static int dial(const char *path) {
-  struct sockaddr_un a = { .sun_family = AF_UNIX };
-  const struct timeval limit = { .tv_sec = TIMEOUT_S };
-  if (strlen(path) >= sizeof(a.sun_path))
-    return fail(path, "longer than a unix socket's path can be");
-  memcpy(a.sun_path, path, strlen(path));
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-      setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
-    return fail(path, strerror(errno));
-  if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-    return fd;
-  bool absent = errno == ENOENT || errno == ECONNREFUSED;
-  fail(path,
-       absent ? "no node is running here; start one with rpcnetd, or name its socket with --socket"
-              : strerror(errno));
-  close(fd);
-  return -1;
-}
-
-/* Sends the request and reads the answer to its end; NULL with the reason printed. The text is the caller's to free(). */
-static char *ask(const struct args *a, size_t *len) {
-  char request[64];
-  int n = snprintf(request, sizeof(request), "{\"request\": \"%s\"}\n", a->command);
-  int fd = dial(a->socket);
-  if (fd < 0)
-    return NULL;
-  char *buf = malloc(ANSWER_MAX);
-  size_t total = 0;
-  ssize_t got = -1;
-  if (buf != NULL && send(fd, request, (size_t)n, MSG_NOSIGNAL) == n) {
-    while (total < ANSWER_MAX && (got = recv(fd, buf + total, ANSWER_MAX - total, 0)) > 0)
-      total += (size_t)got;
-  }
-  bool late = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-  close(fd);
-  if (got == 0 && total > 0) {
-    *len = total;
-    return buf;
-  }
-  fail(a->socket,
-       late ? "the node does not answer" : "the node ended the connection without an answer");
-  free(buf);
-  return NULL;
-}
-
 int main(int argc, char **argv) {
-  struct args args = { .socket = DEFAULT_SOCKET };
-  const struct argp argp = { options, parse, "status|stats", doc, NULL, NULL, NULL };
+  struct args args = {
+    .socket = DEFAULT_SOCKET, .count = UINT32_MAX, .lcore = UINT32_MAX, .seconds = UINT32_MAX
+  };
+  const struct argp argp = { options, parse, "COMMAND", doc, NULL, NULL, NULL };
   argp_err_exit_status = EXIT_USAGE;
   argp_parse(&argp, argc, argv, 0, NULL, &args);
-
-  size_t len;
-  char *text = ask(&args, &len);
-  if (text == NULL)
-    return EXIT_FAILURE;
-  yyjson_doc *doc_json = yyjson_read(text, len, 0);
-  free(text);
-  yyjson_val *root = yyjson_doc_get_root(doc_json);
-  yyjson_val *result = yyjson_obj_get(root, "result");
-  int status = EXIT_SUCCESS;
-  if (!yyjson_get_bool(yyjson_obj_get(root, "ok")) || result == NULL) {
-    const char *error = yyjson_get_str(yyjson_obj_get(root, "error"));
-    fail(args.socket, error != NULL ? error : "the answer cannot be read");
-    status = EXIT_FAILURE;
-  } else if (args.json) {
-    char *pretty = yyjson_val_write(result, YYJSON_WRITE_PRETTY_TWO_SPACES, NULL);
-    printf("%s\n", pretty != NULL ? pretty : "{}");
-    free(pretty);
-  } else if (strcmp(args.command, "status") == 0) {
-    rn_ctl_print_status(stdout, result);
-  } else {
-    rn_ctl_print_stats(stdout, result, args.all);
-  }
-  yyjson_doc_free(doc_json);
-  return status;
+  return args.command->run(&args);
 }

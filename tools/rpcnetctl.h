@@ -1,11 +1,32 @@
-/* tools/rpcnetctl.h: tables from the answers of a node. */
+/* tools/rpcnetctl.h: what the files of rpcnetctl share.
+ *
+ *   rpcnetctl.c        the command line
+ *   rpcnetctl_ask.c    one exchange with the node
+ *   rpcnetctl_print.c  its answers as tables */
 #pragma once
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include <yyjson.h>
 
-/* result: the "result" of an answer. */
+#define RN_CTL_TIMEOUT_S 6 /* a node that gives up says so within 5 s */
+
+/* Says on stderr what is wrong with the node at this socket; returns -1. */
+int rn_ctl_fail(const char *socket_path, const char *what);
+
+/* Sends the request, a JSON object without a newline, and returns the answer, whose "ok" is true; the caller's to yyjson_doc_free(). NULL with the reason
+ * printed. */
+yyjson_doc *rn_ctl_ask(const char *socket_path, const char *request);
+
+/* The same for an answer that has text behind its line, which is copied to out as it comes. timeout_s: how long the node may be silent. 0, or -1
+ * with the reason printed. */
+int rn_ctl_copy(const char *socket_path, const char *request, uint32_t timeout_s, FILE *out);
+
+/* Tables; result: the "result" of an answer. */
 void rn_ctl_print_status(FILE *out, yyjson_val *result);
 /* Values that are zero on every lcore are left out unless all is set. */
 void rn_ctl_print_stats(FILE *out, yyjson_val *result, bool all);
+void rn_ctl_print_connections(FILE *out, yyjson_val *result);
+/* head: with the names of the columns. */
+void rn_ctl_print_traces(FILE *out, yyjson_val *result, bool head);

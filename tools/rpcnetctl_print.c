@@ -106,3 +106,42 @@ void rn_ctl_print_stats(FILE *out, yyjson_val *r, bool all) {
       fprintf(out, "  %-24s %16" PRIu64 "\n", yyjson_get_str(key), yyjson_get_uint(value));
   }
 }
+
+void rn_ctl_print_connections(FILE *out, yyjson_val *r) {
+  size_t i, count;
+  yyjson_val *c;
+  fprintf(out, "%-16s %-24s %-9s %9s %9s %9s %8s %9s %9s %11s %11s %6s\n", "connection", "peer",
+          "phase", "age s", "silent s", "rtt ms", "streams", "window", "in flight", "bytes in",
+          "out", "lost");
+  yyjson_arr_foreach(yyjson_obj_get(r, "connections"), i, count, c) {
+    fprintf(out,
+            "%-16s %-24s %-9s %9.1f %9.1f %9.3f %8" PRIu64 " %9" PRIu64 " %9" PRIu64 " %11" PRIu64
+            " %11" PRIu64 " %6" PRIu64 "\n",
+            text(c, "connection"), text(c, "peer"), text(c, "phase"), real(c, "age_ms") / 1e3,
+            real(c, "silent_ms") / 1e3, real(c, "rtt_ms"), number(c, "streams"),
+            number(c, "congestion_window"), number(c, "bytes_in_flight"), number(c, "rx_bytes"),
+            number(c, "tx_bytes"), number(c, "lost_packets"));
+  }
+  if (yyjson_get_bool(yyjson_obj_get(r, "more")))
+    fprintf(out, "there are more; --count says how many to list\n");
+}
+
+static double us(yyjson_val *obj, const char *key) { return (double)number(obj, key) / 1e3; }
+
+void rn_ctl_print_traces(FILE *out, yyjson_val *r, bool head) {
+  size_t i, count;
+  yyjson_val *c;
+  if (head)
+    fprintf(out, "%-16s %-22s %-20s %-10s %8s %8s %9s %9s %9s %9s %9s %10s\n", "connection", "peer",
+            "method", "outcome", "bytes in", "out", "rx us", "quic us", "class us", "handler",
+            "tx us", "total us");
+  yyjson_arr_foreach(yyjson_obj_get(r, "calls"), i, count, c) {
+    yyjson_val *s = yyjson_obj_get(c, "stage_ns");
+    fprintf(out,
+            "%-16s %-22s %-20s %-10s %8" PRIu64 " %8" PRIu64
+            " %9.2f %9.2f %9.2f %9.2f %9.2f %10.2f\n",
+            text(c, "connection"), text(c, "peer"), text(c, "method"), text(c, "outcome"),
+            number(c, "request_bytes"), number(c, "answer_bytes"), us(s, "rx"), us(s, "quic"),
+            us(s, "classify"), us(s, "handler"), us(s, "tx"), us(c, "total_ns"));
+  }
+}

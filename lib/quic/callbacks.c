@@ -41,6 +41,8 @@ static int on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t 
   bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
   if (fin)
     s->rx_done = true;
+  if (c->logged)
+    qlog_moved(s, "network", "application", len, fin);
   q->ev->stream_data(q->app, s, data, len, fin);
   return 0;
 }

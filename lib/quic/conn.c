@@ -19,9 +19,9 @@
  * calls again, because ours stood still or reordered its packets, brings thirty in each packet. They cost us what others cost. */
 #define GLITCHES         1000000u
 #define GLITCHES_PER_S   100000u
-#define DEFAULT_RTT_NS    (333u * NS_PER_MS)
-#define DCIDS_MISCOUNTED  2u /* at most: the path in validation and the one to fall back to */
-#define DCIDS_IN_USE      5u /* at most: the path in use, two in validation, two just retired */
+#define DEFAULT_RTT_NS   (333u * NS_PER_MS)
+#define DCIDS_MISCOUNTED 2u /* at most: the path in validation and the one to fall back to */
+#define DCIDS_IN_USE     5u /* at most: the path in use, two in validation, two just retired */
 
 /* ---- state ---- */
 
@@ -64,6 +64,7 @@ static struct rn_quic_conn *slot_take(struct rn_quic *q) {
   }
   uint32_t gen = (c->gen + 1) & CONN_GEN_MASK;
   *c = (struct rn_quic_conn){ .q = q, .slot = slot, .gen = gen, .pace_at_ns = UINT64_MAX };
+  c->born_ns = c->heard_ns = q->now_ns;
   rn_list_init(&c->dirty_node);
   rn_list_init(&c->linger_node);
   rn_list_init(&c->sign_node);
@@ -174,6 +175,7 @@ int conn_accept(struct rn_quic *q, const ngtcp2_pkt_hd *hd, enum token_verdict t
     settings.token_type =
         token == TOKEN_RETRY ? NGTCP2_TOKEN_TYPE_RETRY : NGTCP2_TOKEN_TYPE_NEW_TOKEN;
   }
+  qlog_offer(c, path, &settings);
   struct native_path np;
   path_to_native(path, 0, 0, &np);
   int err = rn_cid_reset_token(q->cid, scid.data, scid.datalen, params.stateless_reset_token);
@@ -369,6 +371,7 @@ static void conn_end(struct rn_quic_conn *c, enum conn_event ev, const struct rn
   rn_tls_conn_fini(&c->tls);
   ngtcp2_conn_del(ng);
   conn_mem_release(c);
+  qlog_ended(c, why);
   if (c->state == CONN_FREE) {
     rn_list_remove(&c->dirty_node);
     rn_list_init(&c->dirty_node);

@@ -14,12 +14,15 @@
  *   segwait.c    streams that wait for send segments
  *   tx.c         ready streams -> packets
  *   path.c       addresses, migration
+ *   inspect.c    connections, looked at from beside
+ *   qlog.c       one connection, written down
  *   stuck.c      connections that ngtcp2 would leave waiting
  *   stateless.c  the queue of Version Negotiation, Retry and reset datagrams */
 #pragma once
 #include <ngtcp2/ngtcp2.h>
 
 #include "quic/aead.h"
+#include "quic/inspect.h"
 #include "quic/quic.h"
 #include "quic/retry.h"
 #include "quic/secret.h"
@@ -131,6 +134,7 @@ struct rn_quic_conn {
   bool last_flight : 1; /* client: ngtcp2 has written since the handshake completed */
   bool early_done : 1;  /* client: HANDSHAKE_DONE came before that */
   bool got_reset : 1;   /* a stateless reset arrived */
+  bool logged : 1;      /* qlog.c wants to know what happens to it */
   uint64_t close_code;
   uint64_t pace_at_ns;       /* the earliest pace_ns in paced; UINT64_MAX: none */
   uint32_t streams_withheld; /* closed by the peer, credit not given back yet: the pool is low */
@@ -139,7 +143,8 @@ struct rn_quic_conn {
   struct rn_tls_conn tls;
 
   uint64_t keep_alive_ns; /* 0: none */
-  uint64_t heard_ns;      /* when the last datagram was read */
+  uint64_t born_ns;
+  uint64_t heard_ns; /* when the last datagram was read */
   uint64_t
       stuck_ns; /* the congestion window is full: when to look whether it is for good; 0: it is not */
   uint16_t twist;      /* path.c */
@@ -217,6 +222,13 @@ struct rn_quic {
 
   struct reply *replies;
   uint32_t reply_head, reply_tail; /* written at head, sent from tail */
+
+  struct qlog {
+    const struct rn_quic_qlog *sink; /* NULL: nothing is logged */
+    struct rn_quic_conn *conn;       /* NULL: the next one that fits is awaited */
+    uint64_t start_ns;
+    struct rn_addr client;
+  } qlog;
 
   struct rn_quic_stats stats;
 };
@@ -355,6 +367,17 @@ void path_adopt(struct rn_quic_conn *c, const ngtcp2_path *np);
 
 /* stuck.c: to be called when c has written what it may; at_ns: its next expiry. Returns when it wants to be called again. */
 uint64_t stuck_watch(struct rn_quic_conn *c, uint64_t at_ns);
+
+/* qlog.c: datagram, moved and metrics for connections that are logged only. */
+/* c is about to be made for a client at path->remote. */
+void qlog_offer(struct rn_quic_conn *c, const struct rn_path *path, ngtcp2_settings *s);
+/* what: "sent" or "received" */
+void qlog_datagram(struct rn_quic_conn *c, const char *what, size_t len, uint8_t ecn);
+/* Bytes of a stream, from one of "application", "transport" and "network" to another. */
+void qlog_moved(struct rn_quic_stream *s, const char *from, const char *to, size_t len, bool fin);
+void qlog_metrics(struct rn_quic_conn *c);
+/* c->ng is gone. Of any connection. */
+void qlog_ended(struct rn_quic_conn *c, const struct rn_quic_close *why);
 
 /* stateless.c: answers that cost no state. All of them are queued for rn_quic_tx, or counted when the queue is full. */
 /* What the token of an Initial is worth. TOKEN_RETRY: *odcid is the DCID of the client's first Initial. */

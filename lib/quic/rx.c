@@ -123,6 +123,8 @@ static void read_guarded(struct rn_quic_conn *c, void *arg) {
   struct native_path np;
   path_of_conn(c, &d->path, &np);
   const ngtcp2_pkt_info pi = { .ecn = d->ecn };
+  if (c->logged)
+    qlog_datagram(c, "received", d->len, d->ecn);
   int rv = ngtcp2_conn_read_pkt(c->ng, &np.path, &pi, d->data, d->len, q->now_ns);
   /* The first datagrams of a long ClientHello may come in any order. ngtcp2 has read this one whole and keeps its bytes, but would have us
    * check the address before we hold any for it. One that comes in order holds as much unchecked: what bounds both is half_open, and before

@@ -90,6 +90,8 @@ static enum written write_datagram(struct rn_quic_conn *c, struct visit *v) {
       size_t all = 0;
       for (size_t i = 0; i < n; i++)
         all += vec[i].len;
+      if (c->logged)
+        qlog_moved(s, "transport", "network", (size_t)took, fin && (size_t)took == all);
       stream_sent(s, (size_t)took, fin && (size_t)took == all);
     }
     if (wrote > 0) {
@@ -97,6 +99,8 @@ static enum written write_datagram(struct rn_quic_conn *c, struct visit *v) {
       path_of_packet(c, &ps.path, &path);
       commit(v, &path, (uint8_t)pi.ecn, (size_t)wrote);
       count_tx(q, (size_t)wrote);
+      if (c->logged)
+        qlog_datagram(c, "sent", (size_t)wrote, (uint8_t)pi.ecn);
       bool done = rn_list_empty(&c->ready) && c->state == CONN_READY && (size_t)wrote + 64 < cap;
       return done ? WROTE_LAST : WROTE_PACKET;
     }
@@ -157,6 +161,8 @@ static void visit_conn(struct rn_quic_conn *c, void *arg) {
   }
   if (c->ng != NULL) {
     ngtcp2_conn_update_pkt_tx_time(c->ng, c->q->now_ns);
+    if (c->logged)
+      qlog_metrics(c);
     conn_settle(c);
     conn_arm(c);
   }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "ring/ring.h"
+#include "util/addr.h"
 
 enum rn_msg_type {
   RN_MSG_NONE = 0,
@@ -13,6 +14,13 @@ enum rn_msg_type {
 #include "schema/messages.def"
 #undef RN_MSG
   RN_MSG_TYPE_COUNT
+};
+
+/* rn_msg_qlog.what */
+enum rn_msg_qlog_what {
+  RN_MSG_QLOG_STOP,
+  RN_MSG_QLOG_CONN, /* the one with this number, from now on */
+  RN_MSG_QLOG_NEXT, /* the next one that client dials, from its first packet on */
 };
 
 enum rn_msg_dir { RN_MSG_TO_CONTROL = 1, RN_MSG_TO_LCORE = 2 };

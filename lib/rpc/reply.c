@@ -44,7 +44,10 @@ int rn_call_hold(struct rn_call *c, const uint8_t **params) {
 static void give_up(struct rn_call *c) {
   c->v->stats.unanswered++;
   rn_quic_stream_reset(c->s, 0);
-  call_done(c);
+  if (c->state == CALL_RUNNING)
+    call_end(c, RN_RPC_UNANSWERED, 0);
+  else
+    call_done(c);
 }
 
 /* How much of a text goes out: at most ERROR_TEXT_MAX, and whole characters, else the peer cannot decode the answer. */
@@ -64,7 +67,7 @@ static void write_error(struct rn_call *c, const char *text, size_t len, const c
   const struct rn_quic_part parts[] = { { head, sizeof(head) }, { text, len }, { more, more_len } };
   c->v->stats.errors++;
   if (rn_quic_stream_writev(c->s, parts, 3, true) == RN_OK)
-    call_done(c);
+    call_end(c, RN_RPC_ERROR, len + more_len);
   else
     give_up(c);
 }
@@ -92,7 +95,7 @@ static void reply_from_body(struct rn_call *c, struct body *b, const uint8_t *fr
     return;
   }
   c->v->stats.replies++;
-  call_done(c);
+  call_end(c, RN_RPC_RESULT, bytes - RN_WIRE_RESULT_HEAD_BYTES - 1);
 }
 
 static void reply_copied_to_body(struct rn_call *c, const void *data, size_t len) {
@@ -131,7 +134,7 @@ void rn_call_reply(struct rn_call *c, const void *data, size_t len) {
   const struct rn_quic_part parts[] = { { head, sizeof(head) }, { data, len }, { &no_error, 1 } };
   if (rn_quic_stream_writev(c->s, parts, 3, true) == RN_OK) {
     c->v->stats.replies++;
-    call_done(c);
+    call_end(c, RN_RPC_RESULT, len);
   } else {
     overloaded(c);
   }

@@ -7,12 +7,25 @@
 
 static const char too_large[] = "Internal error: request is larger than the server allows";
 
+/* The request is complete. r NULL: it is too large to be read to its end. */
+static void begin(struct rn_call *c, const struct rn_wire_request *r) {
+  struct rn_rpc_server *v = c->v;
+  call_set_state(c, CALL_EV_REQUEST);
+  c->begun_ns = v->now_ns;
+  if (!v->armed || r == NULL)
+    return;
+  const struct rn_rpc_begun b = {
+    .s = c->s, .method = r->method, .method_bytes = r->method_bytes, .params_bytes = r->params_bytes
+  };
+  c->watched = v->watch->begun(v->watch->ctx, &b);
+}
+
 static void dispatch(struct rn_call *c, const struct rn_wire_request *r) {
   struct rn_rpc_server *v = c->v;
   c->id = r->id;
   c->params = r->params;
   c->params_bytes = r->params_bytes;
-  call_set_state(c, CALL_EV_REQUEST);
+  begin(c, r);
   v->stats.requests++;
   const struct rn_rpc_method *m =
       rn_rpc_methods_find(v->methods, RN_HANDLER_UNARY, r->method, r->method_bytes);
@@ -45,7 +58,7 @@ static int read_unary(struct rn_call *c, const uint8_t *buf, size_t len, size_t 
     dispatch(c, &r);
   } else if (err == RN_ERR_TOOBIG) {
     c->id = rn_wire_u64(buf);
-    call_set_state(c, CALL_EV_REQUEST);
+    begin(c, NULL);
     reply_text(c, too_large, &c->v->stats.too_large);
   } else if (err != RN_ERR_SHORT) {
     call_refuse(c, &c->v->stats.bad_requests);

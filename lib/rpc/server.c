@@ -91,6 +91,21 @@ int rn_rpc_server_limit(struct rn_rpc_server *v, const char *method, uint64_t re
 
 void rn_rpc_server_set_user(struct rn_rpc_server *v, const void *user) { v->user = user; }
 
+void rn_rpc_server_watch(struct rn_rpc_server *v, const struct rn_rpc_watch *w) {
+  v->watch = w;
+  v->armed = false;
+}
+
+void rn_rpc_server_arm(struct rn_rpc_server *v, bool armed) {
+  v->armed = armed && v->watch != NULL;
+}
+
+uint32_t rn_rpc_server_answered_at_once(struct rn_rpc_server *v) {
+  uint32_t n = v->answered_at_once;
+  v->answered_at_once = 0;
+  return n;
+}
+
 int rn_rpc_server_add(struct rn_rpc_server *v, const struct rn_handler *h) {
   return rn_rpc_methods_add(v->methods, h);
 }
@@ -162,6 +177,18 @@ void call_done(struct rn_call *c) {
     call_free(c);
 }
 
+void call_end(struct rn_call *c, enum rn_rpc_outcome how, size_t bytes) {
+  struct rn_rpc_server *v = c->v;
+  bool has_answer = how == RN_RPC_RESULT || how == RN_RPC_ERROR;
+  if (has_answer && c->begun_ns == v->now_ns)
+    v->answered_at_once++;
+  else if (has_answer && v->watch != NULL)
+    v->watch->answered_late(v->watch->ctx, c->begun_ns);
+  if (c->watched != 0)
+    v->watch->ended(v->watch->ctx, c->watched, how, bytes);
+  call_done(c);
+}
+
 void call_refuse(struct rn_call *c, uint64_t *counter) {
   if (counter != NULL)
     ++*counter;
@@ -176,7 +203,10 @@ void call_cancel(struct rn_call *c) {
     c->h->cancel(c);
   rn_quic_stream_stop(c->s, 0);
   rn_quic_stream_reset(c->s, 0);
-  call_done(c);
+  if (c->state == CALL_RUNNING)
+    call_end(c, RN_RPC_CANCELLED, 0);
+  else
+    call_done(c);
 }
 
 /* ---- time ---- */

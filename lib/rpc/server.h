@@ -2,6 +2,7 @@
  *
  * The owner of the endpoint passes stream events of server-role connections on to the functions below. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,34 @@ struct rn_rpc_server_config {
 /* SWIM messages come on the same port (docs/protocol.md, "Gossip"). NULL: answered as a node without a cluster does, with FIN. */
 typedef void (*rn_rpc_gossip)(void *ctx, struct rn_quic_stream *s, const uint8_t *msg, size_t len);
 
+/* How a unary call ended, once its request was complete. */
+enum rn_rpc_outcome {
+  RN_RPC_RESULT,
+  RN_RPC_ERROR,      /* an error text was queued */
+  RN_RPC_UNANSWERED, /* nothing could be queued */
+  RN_RPC_CANCELLED,  /* the peer gave up or is gone */
+};
+
+/* A unary call whose handler is about to run. */
+struct rn_rpc_begun {
+  const struct rn_quic_stream *s;
+  const char *method; /* as received: not NUL-terminated, may be of no handler */
+  size_t method_bytes;
+  size_t params_bytes;
+};
+
+/* Looks at unary calls from beside; may not act on them. */
+struct rn_rpc_watch {
+  /* A call was answered later than in the moment (now_ns) in which its last byte came, since_ns. Those answered at once are counted, see
+   * rn_rpc_server_answered_at_once. */
+  void (*answered_late)(void *ctx, uint64_t since_ns);
+  /* While the server is armed. 0: not of interest; else the number under which `ended` is told. */
+  uint8_t (*begun)(void *ctx, const struct rn_rpc_begun *b);
+  /* bytes: of the result or the error text. */
+  void (*ended)(void *ctx, uint8_t number, enum rn_rpc_outcome how, size_t bytes);
+  void *ctx;
+};
+
 /* Bytes needed, 64-byte aligned; 0 if a limit is out of range. */
 size_t rn_rpc_server_footprint(const struct rn_rpc_server_limits *lim);
 /* Formats mem, which stays the caller's. RN_OK or RN_ERR_INVAL. Nothing to release. */
@@ -50,6 +79,13 @@ int rn_rpc_server_limit(struct rn_rpc_server *v, const char *method, uint64_t re
 
 /* One pointer for handlers to find their driver's state by; NULL at first. */
 void rn_rpc_server_set_user(struct rn_rpc_server *v, const void *user);
+
+/* w is kept, not copied; NULL: nobody looks. A watched server is armed or not: calls that begin while it is are told to w->begun. */
+void rn_rpc_server_watch(struct rn_rpc_server *v, const struct rn_rpc_watch *w);
+void rn_rpc_server_arm(struct rn_rpc_server *v, bool armed);
+
+/* Unary calls answered in the moment in which their last byte came, since this was last asked. */
+uint32_t rn_rpc_server_answered_at_once(struct rn_rpc_server *v);
 
 /* Stream events, as in struct rn_quic_events. */
 int rn_rpc_server_stream_open(struct rn_rpc_server *v, struct rn_quic_stream *s);

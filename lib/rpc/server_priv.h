@@ -41,7 +41,9 @@ struct rn_call {
   size_t params_bytes;
   size_t need;         /* bytes without which parsing again is of no use */
   size_t uncredited;   /* received bytes the peer got no credit for yet */
+  uint64_t begun_ns;   /* when the request was complete */
   uint8_t state;       /* enum call_state; written by call_set_state only */
+  uint8_t watched;     /* rn_rpc_watch.begun's number for it, or 0 */
   bool held : 1;       /* params stay */
   bool busy : 1;       /* one of our functions is at work on it: DONE does not free it yet */
   bool stalled : 1;    /* streaming: an item was refused; no further item until writable */
@@ -64,6 +66,9 @@ struct rn_rpc_server {
   rn_rpc_gossip gossip;
   void *gossip_ctx;
   const void *user;
+  const struct rn_rpc_watch *watch;
+  bool armed; /* only with a watch */
+  uint32_t answered_at_once;
   struct rn_rpc_stats stats;
 };
 
@@ -71,6 +76,8 @@ struct rn_rpc_server {
 void call_set_state(struct rn_call *c, enum call_event ev);
 /* The stream has nothing more to do with the call: later bytes are credited and dropped. */
 void call_done(struct rn_call *c);
+/* call_done for a unary call whose request was complete; bytes: of its answer. */
+void call_end(struct rn_call *c, enum rn_rpc_outcome how, size_t bytes);
 void call_free(struct rn_call *c);
 /* Gives up on bytes that are no request: both directions end. counter may be NULL. */
 void call_refuse(struct rn_call *c, uint64_t *counter);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "topo/trace.h"
 #include "util/tally.h"
 
 struct rn_lcore_stats {
@@ -48,6 +49,7 @@ struct rn_stats_page {
   uint8_t pad[48];
   _Atomic uint64_t values[RN_STATS_VALUES];
   struct rn_tally hists[RN_HIST_COUNT]; /* written in place, outside of seq */
+  struct rn_trace_page traces;          /* the same */
 };
 
 enum rn_metric_kind { RN_METRIC_COUNTER, RN_METRIC_GAUGE };

@@ -153,8 +153,9 @@ struct rn_topo {
   struct rn_cid_config cid; /* lcore_idx is to be set by each lcore; lcore_count is this node's */
   struct rn_topo_tls tls;
   struct rn_topo_rpc rpc;
-  uint32_t method_count; /* 0..RN_TOPO_METHODS_MAX */
-  uint32_t scatter;      /* 0 or 1: treat every other datagram as arrived at the next lcore */
+  uint32_t method_count;      /* 0..RN_TOPO_METHODS_MAX */
+  uint32_t scatter;           /* 0 or 1: treat every other datagram as arrived at the next lcore */
+  uint64_t trace_interval_ns; /* how often a call is followed; 0: never */
   struct rn_topo_method methods[RN_TOPO_METHODS_MAX];
   struct rn_topo_lcore lcores[RN_TOPO_LCORES_MAX];
   struct rn_topo_port ports[RN_TOPO_PORTS_MAX];

@@ -46,6 +46,7 @@ static const struct range topo_ranges[] = {
   RANGE(rn_topo, tx_descs, 64, 8192),
   RANGE(rn_topo, sandbox, 0, 1),
   RANGE(rn_topo, scatter, 0, 1),
+  RANGE(rn_topo, trace_interval_ns, 0, 3600ull * 1000000000),
   RANGE(rn_topo, quic_limits.conns, 1, 65536),
   RANGE(rn_topo, quic_limits.half_open, 1, 65536),
   RANGE(rn_topo, quic_limits.streams, 1, 16777216),

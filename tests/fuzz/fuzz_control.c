@@ -11,12 +11,15 @@
  *     6         control reads its rings; 7: it reads the statistics and answers rpcnetctl, which prints what it is told
  *     8         rpcnetd says something: type, argument, status; 9: control sends until the ring is full
  *     10        somebody asks over the admin socket: 1 octet n, n octets, in one piece or more; 11: rpcnetctl is told 1 octet n, n octets
+ *     12        somebody wants connections or a log: 1 octet what, 1 octet of what; 13: an lcore answers: 1 octet type, 1 octet job (1: the last), 1 octet status, next or
+ *               last, 1 octet n, n octets; 14: traces are read
  *
  * Checked: a region is attached only when all its parts are where they belong and every field is in its range, and else says why; control takes no more
- * messages at a time than a ring holds, counts each, answers each request for a signature once; what it tells rpcnetctl is JSON, and rpcnetctl prints it. */
+ * messages at a time than a ring holds, counts each, answers each request for a signature once, and each job once; what it tells rpcnetctl is JSON, and rpcnetctl prints it. */
 #include "fuzz.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -27,6 +30,7 @@
 #include "control/config.h"
 #include "control/node.h"
 #include "control/status.h"
+#include "quic/inspect.h"
 #include "control/topo_of.h"
 #include "sys/channel.h"
 #include "sys/event.h"
@@ -92,6 +96,7 @@ static void once(void) {
   CHECK(null != NULL && rn_sys_channel(channel) == RN_OK && uv_loop_init(&loop) == 0);
   for (unsigned int i = 0; i <= LCORES; i++)
     CHECK(rn_sys_event(&bells[i]) == RN_OK);
+  (void)signal(SIGPIPE, SIG_IGN); /* as control does: clients go */
   struct rn_admin *admin;
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&admin_addr, admin_addr_bytes) == 0);
@@ -180,7 +185,9 @@ struct lcore {
 static struct lcore lcores[LCORES];
 
 static void begin_node(uint8_t *mem) {
+  struct rn_inspect *inspect = node.inspect; /* the admin socket's */
   memset(&node, 0, sizeof(node));
+  node.inspect = inspect;
   node.cfg = &cfg;
   node.keys = keys;
   node.channel = channel[0];
@@ -293,6 +300,8 @@ static void print_anything(struct fuzz_in *in) {
   yyjson_doc *doc = yyjson_read((const char *)p, n, 0);
   rn_ctl_print_status(null, yyjson_doc_get_root(doc));
   rn_ctl_print_stats(null, yyjson_doc_get_root(doc), true);
+  rn_ctl_print_connections(null, yyjson_doc_get_root(doc));
+  rn_ctl_print_traces(null, yyjson_doc_get_root(doc), true);
   yyjson_doc_free(doc);
 }
 
@@ -301,7 +310,7 @@ static void turn(unsigned int times) {
     uv_run(&loop, UV_RUN_NOWAIT);
 }
 
-/* One client: what it gets is one line of JSON, or nothing. */
+/* One client: what it gets is one line of JSON, or nothing; of what takes the lcores' help, nothing when it goes before they answered. */
 static void ask(struct fuzz_in *in, bool in_pieces) {
   static char got[1 << 20];
   size_t n, len = 0;
@@ -318,7 +327,8 @@ static void ask(struct fuzz_in *in, bool in_pieces) {
     turn(in_pieces ? 3 : 1);
   }
   (void)shutdown(fd, SHUT_WR);
-  for (ssize_t r = 1; r > 0 || (r < 0 && errno == EAGAIN);) {
+  unsigned int patience = 100;
+  for (ssize_t r = 1; patience > 0 && (r > 0 || (r < 0 && errno == EAGAIN)); patience--) {
     turn(3);
     r = recv(fd, got + len, sizeof(got) - len, 0);
     len += r > 0 ? (size_t)r : 0;
@@ -351,6 +361,79 @@ static void fill_ring(uint32_t idx) {
   for (uint32_t i = 0; i <= topo.ring.slot_count; i++)
     rn_node_send(&node, idx, RN_MSG_CTL_HELLO, &hello, NULL, 0);
   CHECK(node.stats.ring_full + node.stats.ring_tx - sent == topo.ring.slot_count + 1);
+}
+
+/* ---- jobs ---- */
+
+static unsigned int jobs_open;
+static uint32_t last_job;
+static struct rn_inspect_client asker;
+
+static void on_job_text(void *arg, const char *text, size_t len) {
+  (void)arg;
+  read_all(text, len);
+}
+
+static void on_job_done(void *arg, char *json, size_t len) {
+  (void)arg;
+  CHECK(jobs_open-- > 0);
+  yyjson_doc *doc = json != NULL ? yyjson_read(json, len, 0) : NULL;
+  CHECK(json == NULL || doc != NULL);
+  if (doc != NULL)
+    rn_ctl_print_connections(null, yyjson_obj_get(yyjson_doc_get_root(doc), "result"));
+  yyjson_doc_free(doc);
+  free(json);
+}
+
+static void begin_job(struct fuzz_in *in) {
+  static const char *const names[] = { NULL,  "0.0.0",    "1.5.1",  "2.0.0",
+                                       "0.0", "-1.-1.-1", "0.0.0x", "" };
+  static const struct rn_addr anybody;
+  const char *why = NULL;
+  uint8_t what = fuzz_u8(in), arg = fuzz_u8(in);
+  asker = (struct rn_inspect_client){ .text = on_job_text, .done = on_job_done };
+  jobs_open++; /* it may be done before it returns */
+  uint32_t job =
+      what % 2 == 0
+          ? rn_inspect_connections(node.inspect, arg % 4 == 3 ? UINT32_MAX : arg % 4, arg, &asker)
+          : rn_inspect_qlog(node.inspect, names[arg % 8], &anybody, &asker, &why);
+  if (job == 0)
+    jobs_open--;
+  else
+    last_job = job;
+}
+
+static void answer_job(struct lcore *l, struct fuzz_in *in) {
+  uint8_t type = fuzz_u8(in);
+  uint32_t job = last_job + 1 - fuzz_u8(in);
+  uint8_t value = fuzz_u8(in);
+  size_t n;
+  const uint8_t *p = fuzz_bytes(in, fuzz_u8(in), &n);
+  const struct rn_msg_conn conn = { .job = job };
+  const struct rn_msg_conns_end end = { .job = job, .next = value == 0 ? UINT32_MAX : value };
+  const struct rn_msg_qlog_text text = { .job = job,
+                                         .status = value >> 4 == 15 ? RN_ERR_EXIST : RN_OK,
+                                         .last = value & 1 };
+  uint8_t info[sizeof(struct rn_quic_conn_info)] = { 0 };
+  memcpy(info, p, n < sizeof(info) ? n : sizeof(info));
+  if (type % 3 == 0)
+    (void)rn_msg_push(&l->tx, RN_MSG_CONN, &conn, info,
+                      type & 0x80 ? n % sizeof(info) : sizeof(info));
+  else if (type % 3 == 1)
+    (void)rn_msg_push(&l->tx, RN_MSG_CONNS_END, &end, NULL, 0);
+  else
+    (void)rn_msg_push(&l->tx, RN_MSG_QLOG_TEXT, &text, p, n);
+}
+
+static void read_traces(struct fuzz_in *in) {
+  const uint64_t after[1] = { fuzz_u8(in) };
+  size_t n = 0;
+  char *text = rn_inspect_traces_json(&node, after, 1, fuzz_u8(in), &n);
+  yyjson_doc *doc = yyjson_read(text, n, 0);
+  CHECK(doc != NULL);
+  rn_ctl_print_traces(null, yyjson_obj_get(yyjson_doc_get_root(doc), "result"), true);
+  yyjson_doc_free(doc);
+  free(text);
 }
 
 static void step(struct fuzz_in *in) {
@@ -391,6 +474,15 @@ static void step(struct fuzz_in *in) {
   case 11:
     print_anything(in);
     break;
+  case 12:
+    begin_job(in);
+    break;
+  case 13:
+    answer_job(&lcores[idx], in);
+    break;
+  case 14:
+    read_traces(in);
+    break;
   default:
     break;
   }
@@ -405,6 +497,8 @@ static void run(struct fuzz_in *in) {
   for (unsigned int i = 0; i < STEPS_MAX && fuzz_more(in); i++)
     step(in);
   drain();
+  rn_inspect_lost(node.inspect);
+  CHECK(jobs_open == 0);
   while (recv(channel[1], byte, sizeof(byte), MSG_DONTWAIT) > 0)
     ;
   free(mem);

@@ -21,32 +21,15 @@ esac
 [ -n "${RPCNET_IN_ENV:-}" ] || exec tools/in-env tests/system/kills.sh "$control_kills" "$dataplane_kills" "$both_kills"
 # shellcheck source=tests/system/lib/checks.sh
 source tests/system/lib/checks.sh
+# shellcheck source=tests/system/lib/pair.sh
+source tests/system/lib/pair.sh
 build=${RPCNET_BUILD:-build/release}
 sock=$work/run/control.sock
 RANDOM=${RN_SEED:=$RANDOM}
 echo "seed $RN_SEED"
 
-unshare -n sleep 3600 & us=$!
-unshare -n sleep 3600 & peer=$!
 node=
 client=
-# shellcheck disable=SC2317 # the trap calls it
-cleanup() {
-  kill ${client:+"$client"} ${node:+"$node"} "$us" "$peer" 2>/dev/null
-  wait 2>/dev/null
-  rm -rf "$work"
-}
-trap cleanup EXIT
-in_us() { nsenter -n -t "$us" "$@"; }
-in_peer() { nsenter -n -t "$peer" "$@"; }
-within 2 in_us true && within 2 in_peer true
-tools/certs "$work/tls" >/dev/null 2>&1
-in_us ip link add rn0 type veth peer name rn1 netns "/proc/$peer/ns/net"
-in_us ip link set rn0 up
-in_us ip addr add 10.77.0.2/24 dev rn0
-in_peer ip link set lo up
-in_peer ip link set rn1 up
-in_peer ip addr add 10.77.0.1/24 dev rn1
 cat >"$work/node.yaml" <<TEXT
 node: { run_dir: $work/run }
 port: { interface: rn0 }
