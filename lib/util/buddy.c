@@ -4,6 +4,7 @@
 #include "util/buddy.h"
 #include "util/err.h"
 #include "util/list.h"
+#include "util/refuse.h"
 
 #include <string.h>
 
@@ -20,7 +21,7 @@ struct rn_buddy {
   size_t blocks; /* of that size */
   size_t in_use, high_water;
   uint64_t failures;
-  uint32_t fail_every_n, alloc_count;
+  struct rn_refusals refusals;
   struct rn_list free[ORDERS];
 };
 
@@ -77,7 +78,7 @@ void *rn_buddy_alloc(struct rn_buddy *b, size_t bytes, size_t *room) {
   unsigned int order = want;
   while (order < ORDERS && rn_list_empty(&b->free[order]))
     order++;
-  bool injected = b->fail_every_n != 0 && ++b->alloc_count % b->fail_every_n == 0;
+  bool injected = rn_refused(&b->refusals);
   if (order >= ORDERS || injected) {
     b->failures++;
     return NULL;
@@ -120,9 +121,8 @@ size_t rn_buddy_high_water(const struct rn_buddy *b) { return b->high_water; }
 uint64_t rn_buddy_failures(const struct rn_buddy *b) { return b->failures; }
 uint8_t *rn_buddy_base(const struct rn_buddy *b) { return b->base; }
 
-void rn_buddy_fail_every(struct rn_buddy *b, uint32_t n) {
-  b->fail_every_n = n;
-  b->alloc_count = 0;
+uint64_t rn_buddy_fail_every(struct rn_buddy *b, uint32_t n) {
+  return rn_refuse_every(&b->refusals, n);
 }
 
 int rn_buddy_check(const struct rn_buddy *b) {

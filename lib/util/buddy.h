@@ -24,7 +24,7 @@ size_t rn_buddy_high_water(const struct rn_buddy *b); /* the most there ever was
 uint64_t rn_buddy_failures(const struct rn_buddy *b);
 /* The memory block 0 lies at; offsets of blocks are multiples of min_block. */
 uint8_t *rn_buddy_base(const struct rn_buddy *b);
-/* Tests: refuse every n-th alloc; 0: none. */
-void rn_buddy_fail_every(struct rn_buddy *b, uint32_t n);
+/* Tests: refuse every n-th alloc; 0: none. Returns how many were since the last call. */
+uint64_t rn_buddy_fail_every(struct rn_buddy *b, uint32_t n);
 /* Walks every block. RN_OK or RN_ERR_STATE. Slow. */
 int rn_buddy_check(const struct rn_buddy *b);

@@ -1,6 +1,7 @@
 /* lib/util/hash.c */
 #include "util/hash.h"
 #include "util/err.h"
+#include "util/refuse.h"
 
 #include <assert.h>
 #include <string.h>
@@ -64,7 +65,7 @@ struct entry {
 struct rn_cidmap {
   uint8_t hash_key[16];
   uint32_t mask, capacity, count, high_water;
-  uint32_t fail_every_n, put_count;
+  struct rn_refusals refusals;
   uint64_t failures;
   struct entry *entries;
 };
@@ -125,7 +126,7 @@ int rn_cidmap_put(struct rn_cidmap *m, const uint8_t *key, size_t len, const str
   e.value = value;
   uint32_t i = find(m, &e);
   if (!m->entries[i].used) {
-    bool injected = m->fail_every_n != 0 && ++m->put_count % m->fail_every_n == 0;
+    bool injected = rn_refused(&m->refusals);
     if (m->count == m->capacity || injected) {
       m->failures++;
       return RN_ERR_LIMIT;
@@ -174,9 +175,8 @@ uint32_t rn_cidmap_count(const struct rn_cidmap *m) { return m->count; }
 uint32_t rn_cidmap_high_water(const struct rn_cidmap *m) { return m->high_water; }
 uint64_t rn_cidmap_failures(const struct rn_cidmap *m) { return m->failures; }
 
-void rn_cidmap_fail_every(struct rn_cidmap *m, uint32_t n) {
-  m->fail_every_n = n;
-  m->put_count = 0;
+uint64_t rn_cidmap_fail_every(struct rn_cidmap *m, uint32_t n) {
+  return rn_refuse_every(&m->refusals, n);
 }
 
 int rn_cidmap_check(const struct rn_cidmap *m) {

@@ -32,7 +32,7 @@ void rn_cidmap_del(struct rn_cidmap *m, const uint8_t *key, size_t len, const st
 uint32_t rn_cidmap_count(const struct rn_cidmap *m);
 uint32_t rn_cidmap_high_water(const struct rn_cidmap *m); /* the most entries there ever were */
 uint64_t rn_cidmap_failures(const struct rn_cidmap *m);   /* puts that got RN_ERR_LIMIT */
-/* Tests: refuse every n-th put of a new key, as if the map were full; 0: none. */
-void rn_cidmap_fail_every(struct rn_cidmap *m, uint32_t n);
+/* Tests: refuse every n-th put of a new key, as if the map were full; 0: none. Returns how many were since the last call. */
+uint64_t rn_cidmap_fail_every(struct rn_cidmap *m, uint32_t n);
 /* Walks every entry. RN_OK or RN_ERR_STATE. Slow. */
 int rn_cidmap_check(const struct rn_cidmap *m);

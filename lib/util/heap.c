@@ -6,6 +6,7 @@
 #include "util/buddy.h"
 #include "util/err.h"
 #include "util/list.h"
+#include "util/refuse.h"
 
 #include <string.h>
 
@@ -38,7 +39,7 @@ struct rn_heap {
   size_t span_count;
   size_t in_use, high_water;
   uint64_t failures;
-  uint32_t fail_every_n, alloc_count;
+  struct rn_refusals refusals;
   struct rn_list partial[CLASS_COUNT];
 };
 
@@ -135,7 +136,7 @@ static void *alloc_small(struct rn_heap *h, unsigned int class) {
 }
 
 void *rn_heap_alloc(struct rn_heap *h, size_t bytes) {
-  bool injected = h->fail_every_n != 0 && ++h->alloc_count % h->fail_every_n == 0;
+  bool injected = rn_refused(&h->refusals);
   void *p = injected             ? NULL
             : bytes <= SMALL_MAX ? alloc_small(h, class_of(bytes))
                                  : alloc_large(h, bytes);
@@ -205,9 +206,8 @@ size_t rn_heap_in_use(const struct rn_heap *h) { return h->in_use; }
 size_t rn_heap_high_water(const struct rn_heap *h) { return h->high_water; }
 uint64_t rn_heap_failures(const struct rn_heap *h) { return h->failures; }
 
-void rn_heap_fail_every(struct rn_heap *h, uint32_t n) {
-  h->fail_every_n = n;
-  h->alloc_count = 0;
+uint64_t rn_heap_fail_every(struct rn_heap *h, uint32_t n) {
+  return rn_refuse_every(&h->refusals, n);
 }
 
 int rn_heap_check(const struct rn_heap *h) {

@@ -25,7 +25,7 @@ bool rn_heap_owns(const struct rn_heap *h, const void *ptr);
 size_t rn_heap_in_use(const struct rn_heap *h); /* bytes, rounded up to classes */
 size_t rn_heap_high_water(const struct rn_heap *h);
 uint64_t rn_heap_failures(const struct rn_heap *h);
-/* Tests: refuse every n-th allocation; 0: none. */
-void rn_heap_fail_every(struct rn_heap *h, uint32_t n);
+/* Tests: refuse every n-th allocation; 0: none. Returns how many were since the last call. */
+uint64_t rn_heap_fail_every(struct rn_heap *h, uint32_t n);
 /* Walks every span. RN_OK or RN_ERR_STATE. Slow. */
 int rn_heap_check(const struct rn_heap *h);

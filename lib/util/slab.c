@@ -24,7 +24,6 @@ int rn_slab_init(void *mem, size_t obj_bytes, uint32_t count, struct rn_slab **o
   return RN_OK;
 }
 
-void rn_slab_fail_every(struct rn_slab *s, uint32_t n) {
-  s->fail_every_n = n;
-  s->take_count = 0;
+uint64_t rn_slab_fail_every(struct rn_slab *s, uint32_t n) {
+  return rn_refuse_every(&s->refusals, n);
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "util/refuse.h"
+
 struct rn_slab {
   void *free; /* the object given last; its first word points to the one before */
   uint8_t *objs;
@@ -14,9 +16,8 @@ struct rn_slab {
   uint32_t fresh; /* objects from here on were never taken */
   uint32_t in_use;
   uint32_t high_water;
-  uint64_t failures;     /* takes refused */
-  uint32_t fail_every_n; /* tests: refuse every n-th take; 0: none */
-  uint32_t take_count;
+  uint64_t failures; /* takes refused */
+  struct rn_refusals refusals;
 };
 
 /* Bytes needed, 64-byte aligned; 0 when obj_bytes is 0 or above 1 MiB, or count is 0. */
@@ -25,18 +26,13 @@ size_t rn_slab_footprint(size_t obj_bytes, uint32_t count);
 /* Formats mem (64-byte aligned, footprint bytes), which stays the caller's. RN_OK or RN_ERR_INVAL. Nothing to release. */
 int rn_slab_init(void *mem, size_t obj_bytes, uint32_t count, struct rn_slab **out);
 
-/* From now on every n-th take is refused, as if the limit were reached; 0: none. */
-void rn_slab_fail_every(struct rn_slab *s, uint32_t n);
-
-/* Whether the injected failure is due; counts the take. */
-static inline int rn_slab_fails(struct rn_slab *s) {
-  return __builtin_expect(s->fail_every_n != 0, 0) && ++s->take_count % s->fail_every_n == 0;
-}
+/* Tests: from now on every n-th take is refused, as if the limit were reached; 0: none. Returns how many were since the last call. */
+uint64_t rn_slab_fail_every(struct rn_slab *s, uint32_t n);
 
 /* An object, 64-byte aligned, content undefined; NULL when all are taken. */
 static inline void *rn_slab_take(struct rn_slab *s) {
   void *obj = s->free;
-  if (rn_slab_fails(s) || (obj == NULL && s->fresh == s->count)) {
+  if (rn_refused(&s->refusals) || (obj == NULL && s->fresh == s->count)) {
     s->failures++;
     return NULL;
   }
@@ -56,6 +52,7 @@ static inline void rn_slab_give(struct rn_slab *s, void *obj) {
   s->in_use--;
 }
 
+static inline uint64_t rn_slab_failures(const struct rn_slab *s) { return s->failures; }
 static inline uint32_t rn_slab_in_use(const struct rn_slab *s) { return s->in_use; }
 static inline uint32_t rn_slab_free_count(const struct rn_slab *s) { return s->count - s->in_use; }
 
