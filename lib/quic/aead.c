@@ -5,6 +5,7 @@
 
 #include "quic/imb.h"
 #include "util/err.h"
+#include "util/refuse.h"
 
 #define ALIGN64(n) (((n) + 63) & ~(size_t)63)
 
@@ -65,6 +66,8 @@ struct rn_aead_pool {
   uint32_t hp_fresh;
   uint32_t aead_used;
   uint32_t hp_used;
+  uint64_t failures;
+  struct rn_refusals refusals;
 };
 
 static size_t aead_stride(const struct rn_imb *imb) {
@@ -104,6 +107,12 @@ void rn_aead_pool_fini(struct rn_aead_pool *p) {
 }
 
 uint32_t rn_aead_pool_in_use(const struct rn_aead_pool *p) { return p->aead_used + p->hp_used; }
+
+uint64_t rn_aead_pool_failures(const struct rn_aead_pool *p) { return p->failures; }
+
+uint64_t rn_aead_pool_fail_every(struct rn_aead_pool *p, uint32_t n) {
+  return rn_refuse_every(&p->refusals, n);
+}
 
 int rn_aead_pool_check(const struct rn_aead_pool *p) {
   uint32_t aead = 0, hp = 0;
@@ -166,9 +175,11 @@ static struct hp_ctx *hp_alloc(struct rn_aead_pool *p) {
 
 int rn_aead_ctx_take(struct rn_aead_pool *p, enum rn_aead_suite suite, const uint8_t *key,
                      ngtcp2_crypto_aead_ctx *out) {
-  struct aead_ctx *c = aead_alloc(p);
-  if (c == NULL)
+  struct aead_ctx *c = rn_refused(&p->refusals) ? NULL : aead_alloc(p);
+  if (c == NULL) {
+    p->failures++;
     return RN_ERR_LIMIT;
+  }
   c->suite = &suites[suite];
   c->imb = p->imb;
   if (suite == RN_AEAD_CHACHA20)
@@ -181,9 +192,11 @@ int rn_aead_ctx_take(struct rn_aead_pool *p, enum rn_aead_suite suite, const uin
 
 int rn_aead_hp_take(struct rn_aead_pool *p, enum rn_aead_suite suite, const uint8_t *key,
                     ngtcp2_crypto_cipher_ctx *out) {
-  struct hp_ctx *c = hp_alloc(p);
-  if (c == NULL)
+  struct hp_ctx *c = rn_refused(&p->refusals) ? NULL : hp_alloc(p);
+  if (c == NULL) {
+    p->failures++;
     return RN_ERR_LIMIT;
+  }
   c->suite = &suites[suite];
   c->imb = p->imb;
   if (suite == RN_AEAD_CHACHA20) {

@@ -40,6 +40,10 @@ int rn_aead_pool_init(void *mem, uint32_t ctx_count, struct rn_aead_pool **out);
 void rn_aead_pool_fini(struct rn_aead_pool *p);
 /* Contexts of both kinds taken and not given back. */
 uint32_t rn_aead_pool_in_use(const struct rn_aead_pool *p);
+/* Contexts refused. */
+uint64_t rn_aead_pool_failures(const struct rn_aead_pool *p);
+/* Tests: refuse every n-th context; 0: none. Returns how many were since the last call. */
+uint64_t rn_aead_pool_fail_every(struct rn_aead_pool *p, uint32_t n);
 /* Walks both free lists: RN_OK, or RN_ERR_STATE. Slow. */
 int rn_aead_pool_check(const struct rn_aead_pool *p);
 

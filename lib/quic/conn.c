@@ -431,7 +431,7 @@ void conn_fail(struct rn_quic_conn *c, int liberr) {
     break;
   default:
     ngtcp2_ccerr_set_liberr(&ccerr, liberr, NULL, 0);
-    if (liberr != NGTCP2_ERR_HANDSHAKE_TIMEOUT)
+    if (liberr != NGTCP2_ERR_HANDSHAKE_TIMEOUT && liberr != NGTCP2_ERR_NOMEM)
       q->stats.protocol_errors++;
     break;
   }

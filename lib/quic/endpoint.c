@@ -178,10 +178,37 @@ void rn_quic_set_wall(struct rn_quic *q, uint64_t now_ns, uint64_t wall_ns) {
 }
 uint64_t rn_quic_now(const struct rn_quic *q) { return q->now_ns; }
 
+uint64_t rn_quic_fail_every(struct rn_quic *q, enum rn_quic_pool pool, uint32_t n) {
+  switch (pool) {
+  case RN_QUIC_POOL_STREAMS:
+    return rn_slab_fail_every(q->streams, n);
+  case RN_QUIC_POOL_SEGS:
+    return rn_slab_fail_every(q->segs, n);
+  case RN_QUIC_POOL_BULK_SEGS:
+    return rn_slab_fail_every(q->bulk_segs, n);
+  case RN_QUIC_POOL_HEAP:
+    return rn_heap_fail_every(q->heap, n);
+  case RN_QUIC_POOL_KEYS:
+    return rn_aead_pool_fail_every(q->aead, n);
+  case RN_QUIC_POOL_INITIALS:
+    return rn_cidmap_fail_every(q->initials, n);
+  case RN_QUIC_POOL_RESET_TOKENS:
+    return rn_cidmap_fail_every(q->reset_tokens, n);
+  case RN_QUIC_POOLS:
+    break;
+  }
+  return 0;
+}
+
 const struct rn_quic_stats *rn_quic_stats(const struct rn_quic *q) {
   struct rn_quic_stats *s = (struct rn_quic_stats *)(uintptr_t)&q->stats;
   s->segs = rn_slab_in_use(q->segs) + rn_slab_in_use(q->bulk_segs);
   s->heap_bytes = rn_heap_in_use(q->heap);
+  s->stream_limit = rn_slab_failures(q->streams);
+  s->bulk_limit = rn_slab_failures(q->bulk_segs);
+  s->heap_limit = rn_heap_failures(q->heap);
+  s->key_limit = rn_aead_pool_failures(q->aead);
+  s->initial_limit = rn_cidmap_failures(q->initials);
   s->ticket_unknown = rn_quic_tls_tickets_unknown(q->tls);
   return s;
 }

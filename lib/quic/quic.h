@@ -222,6 +222,21 @@ void rn_quic_assertion(const char *file);
 /* Walks every invariant of the endpoint; RN_OK, or RN_ERR_STATE. For simulations and fuzzers: slow. */
 int rn_quic_check(const struct rn_quic *q);
 
+/* What is fixed by rn_quic_limits, or follows from it. */
+enum rn_quic_pool {
+  RN_QUIC_POOL_STREAMS,
+  RN_QUIC_POOL_SEGS,
+  RN_QUIC_POOL_BULK_SEGS,
+  RN_QUIC_POOL_HEAP,
+  RN_QUIC_POOL_KEYS,         /* contexts of packet and header protection */
+  RN_QUIC_POOL_INITIALS,     /* clients' first connection IDs */
+  RN_QUIC_POOL_RESET_TOKENS, /* of peers */
+  RN_QUIC_POOLS
+};
+/* Tests: from now on every n-th take from the pool is refused as if it were used up; 0: none. Returns how many were since the
+ * last call. Only in builds that refuse, util/refuse.h. */
+uint64_t rn_quic_fail_every(struct rn_quic *q, enum rn_quic_pool pool, uint32_t n);
+
 /* ---- connections ---- */
 
 /* Dials. server_name is checked against the certificate and sent as SNI; it is copied. RN_OK, RN_ERR_LIMIT, RN_ERR_INVAL or

@@ -392,6 +392,20 @@ uint64_t rn_rpc_client_next_expiry(const struct rn_rpc_client *v) {
 }
 uint32_t rn_rpc_client_calls(const struct rn_rpc_client *v) { return rn_slab_in_use(v->calls); }
 
+uint64_t rn_rpc_client_call_limit(const struct rn_rpc_client *v) {
+  return rn_slab_failures(v->calls);
+}
+uint64_t rn_rpc_client_body_limit(const struct rn_rpc_client *v) {
+  return rn_buddy_failures(v->bodies);
+}
+
+uint64_t rn_rpc_client_fail_calls(struct rn_rpc_client *v, uint32_t n) {
+  return rn_slab_fail_every(v->calls, n);
+}
+uint64_t rn_rpc_client_fail_bodies(struct rn_rpc_client *v, uint32_t n) {
+  return rn_buddy_fail_every(v->bodies, n);
+}
+
 int rn_rpc_client_check(const struct rn_rpc_client *v) {
   /* Without calls there is nothing to gather and nothing to wait for. */
   if (rn_slab_in_use(v->calls) == 0 &&

@@ -72,5 +72,12 @@ void rn_rpc_client_stream_closed(struct rn_rpc_client *v, struct rn_quic_stream 
 uint64_t rn_rpc_client_next_expiry(const struct rn_rpc_client *v);
 void rn_rpc_client_timers(struct rn_rpc_client *v, uint64_t now_ns);
 uint32_t rn_rpc_client_calls(const struct rn_rpc_client *v); /* outstanding */
+/* How often a limit was hit. */
+uint64_t rn_rpc_client_call_limit(const struct rn_rpc_client *v); /* calls not started */
+uint64_t rn_rpc_client_body_limit(const struct rn_rpc_client *v); /* answers not gathered */
+/* Tests: from now on every n-th call object, or body, is refused as if there were none; 0: none. Return how many were since the last call.
+ * Only in builds that refuse, util/refuse.h. */
+uint64_t rn_rpc_client_fail_calls(struct rn_rpc_client *v, uint32_t n);
+uint64_t rn_rpc_client_fail_bodies(struct rn_rpc_client *v, uint32_t n);
 /* RN_OK or RN_ERR_STATE. For simulations and fuzzers: slow. */
 int rn_rpc_client_check(const struct rn_rpc_client *v);

@@ -358,6 +358,13 @@ void rn_rpc_server_stream_writable(struct rn_rpc_server *v, struct rn_quic_strea
   leave(c);
 }
 
+uint64_t rn_rpc_server_fail_calls(struct rn_rpc_server *v, uint32_t n) {
+  return rn_slab_fail_every(v->calls, n);
+}
+uint64_t rn_rpc_server_fail_bodies(struct rn_rpc_server *v, uint32_t n) {
+  return rn_buddy_fail_every(v->bodies, n);
+}
+
 int rn_rpc_server_check(const struct rn_rpc_server *v) {
   if (v->stats.calls != rn_slab_in_use(v->calls) ||
       v->stats.body_bytes != rn_buddy_in_use(v->bodies))

@@ -102,5 +102,9 @@ void rn_rpc_server_timers(struct rn_rpc_server *v, uint64_t now_ns);
 
 /* The counters so far; the pointer stays valid. */
 const struct rn_rpc_stats *rn_rpc_server_stats(const struct rn_rpc_server *v);
+/* Tests: from now on every n-th call object, or body, is refused as if there were none; 0: none. Return how many were since the last call.
+ * Only in builds that refuse, util/refuse.h. */
+uint64_t rn_rpc_server_fail_calls(struct rn_rpc_server *v, uint32_t n);
+uint64_t rn_rpc_server_fail_bodies(struct rn_rpc_server *v, uint32_t n);
 /* RN_OK or RN_ERR_STATE. For simulations and fuzzers: slow. */
 int rn_rpc_server_check(const struct rn_rpc_server *v);
