@@ -28,6 +28,7 @@ struct net {
   uint32_t heap_count;
   struct flying *open; /* reserved by an endpoint, not committed */
   struct net_host *sender;
+  const struct net_host *at_work;
   struct transcript *log;
   char replay[256];
 };
@@ -52,6 +53,7 @@ void net_free(struct net *n) {
 
 uint64_t net_now(const struct net *n) { return n->now_ns; }
 struct rn_rng *net_rng(struct net *n) { return &n->rng; }
+const struct net_host *net_at_work(const struct net *n) { return n->at_work; }
 uint64_t net_digest(const struct net *n) { return transcript_digest(n->log); }
 uint64_t net_lines(const struct net *n) { return transcript_lines(n->log); }
 
@@ -218,9 +220,10 @@ void net_transcript(const struct net *n) {
 static void send_all(struct net *n) {
   const struct rn_quic_sink sink = { .reserve = sink_reserve, .commit = sink_commit, .ctx = n };
   for (uint32_t i = 0; i < n->host_count; i++) {
-    n->sender = &n->hosts[i];
+    n->at_work = n->sender = &n->hosts[i];
     rn_quic_tx(n->sender->q, n->now_ns, &sink);
   }
+  n->at_work = NULL;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
@@ -255,16 +258,20 @@ static void receive_due(struct net *n) {
   while (n->heap_count > 0 && n->heap[0]->at_ns <= n->now_ns) {
     struct flying *f = heap_pop(n);
     struct rn_dgram d = { .data = f->bytes, .len = f->len, .ecn = f->ecn, .path = f->path };
+    n->at_work = f->to;
     rn_quic_rx(f->to->q, n->now_ns, &d, 1);
+    n->at_work = NULL;
     free(f);
   }
 }
 
 static void fire_due(struct net *n, struct net_host *h) {
+  n->at_work = h;
   if (rn_quic_next_expiry(h->q) <= n->now_ns)
     rn_quic_timers(h->q, n->now_ns);
   if (layer_expiry(h) <= n->now_ns)
     h->layer.timers(h->layer.ctx, n->now_ns);
+  n->at_work = NULL;
   if (h->rebind_every_ns != 0 && h->rebind_at_ns <= n->now_ns) {
     net_rebind(n, h, h->rebind_ip);
     h->rebind_at_ns = n->now_ns + h->rebind_every_ns;

@@ -50,6 +50,9 @@ void net_rebind(struct net *n, struct net_host *h, bool new_ip);
  * one is broken the transcript is printed and the program aborts. */
 bool net_run(struct net *n, uint64_t until_ns, bool (*done)(void *arg), void *arg);
 
+/* Whose endpoint or layer is being called; NULL: nobody's, or the caller's own calls. */
+const struct net_host *net_at_work(const struct net *n);
+
 /* A line in the transcript, transcript.h. h: NULL for the whole simulation. */
 void net_event(struct net *n, const struct net_host *h, const char *what, int64_t id,
                uint64_t value);

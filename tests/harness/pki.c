@@ -110,7 +110,7 @@ size_t pki_sign(const struct pki *p, uint16_t scheme, const uint8_t *tbs, size_t
   EVP_MD_CTX *md = EVP_MD_CTX_new();
   EVP_PKEY_CTX *pctx = NULL;
   size_t n = sig_cap;
-  int ok = EVP_DigestSignInit(md, &pctx, digest_of(scheme), NULL, p->key) == 1;
+  int ok = md != NULL && EVP_DigestSignInit(md, &pctx, digest_of(scheme), NULL, p->key) == 1;
   if (ok && scheme >= 0x0804 && scheme <= 0x0806)
     ok = EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) == 1 &&
          EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, RSA_PSS_SALTLEN_DIGEST) == 1;

@@ -153,6 +153,7 @@ static void ended(struct one *o, int err, const char *text) {
   if (fault != NULL && res->why_text[0] == '\0')
     snprintf(res->why_text, sizeof(res->why_text), "call %u (%s): %.180s", o->idx,
              plans[o->kind].method, fault);
+  res->late += err == RN_ERR_TIMEOUT;
   if (err != RN_OK)
     res->failed++;
   else if (o->wrong)
