@@ -45,6 +45,8 @@ static void on_data(void *app, struct rn_quic_stream *s, const uint8_t *data, si
                     bool fin) {
   struct rpc_peer *p = app;
   note(p, fin ? "data+fin" : "data", s, len);
+  if (p->watch_from_ns != 0 && p->data_at_ns == 0 && net_now(p->net) >= p->watch_from_ns)
+    p->data_at_ns = net_now(p->net);
   if (p->server != NULL)
     rn_rpc_server_stream_data(p->server, s, data, len, fin);
   else

@@ -16,6 +16,8 @@ struct rpc_peer {
   struct rn_rpc_server *server; /* NULL for a client */
   struct rn_rpc_client *client; /* NULL for a server */
   struct rn_builtin_info info;
+  uint64_t watch_from_ns; /* not 0: when does it get stream data, from then on? */
+  uint64_t data_at_ns;    /* the answer; 0: not yet */
   void *mem;
   size_t mem_bytes;
   void (*ready)(void *user, struct rn_quic_conn *c); /* client: may be NULL */

@@ -20,15 +20,23 @@ struct scenario {
   uint64_t rebind_ns;      /* the client's NAT gives it another port so often (role client), or
                               another address (role server) */
   uint64_t limit_ns;       /* for all calls, besides the hole */
-  double goodput_min;      /* of lossless * (1 - loss); 0: not asked for */
+  double goodput_min;      /* of what the network lets through, below */
 };
 
+/* goodput = bytes / (transfer - hole - recovery). What is asked of each run is
+ *
+ *   goodput >= goodput_min * goodput of the lossless run of the seed * (1 - loss - corruption)
+ *
+ * and of the recovery that it is no longer than the hole, besides RECOVERY_NS: each probe waits twice as long as the one before (RFC 9002 section
+ * 6.2.1), so the wait that the hole ends in is no longer than all before it together and one more PTO. */
 struct run {
   uint64_t handshake_ns, transfer_ns;
   uint64_t bytes;          /* of requests and answers */
   uint64_t datagrams, hit; /* sent; lost, damaged or sent into a hole */
   uint64_t digest, lines;  /* of the transcript */
-  double goodput;          /* bytes/s, holes not counted */
+  uint64_t
+      recovery_ns; /* from the end of the hole until stream data gets through again in both directions */
+  double goodput; /* bytes/s of the time outside of the hole and of the recovery from it */
 };
 
 /* Once per process, before the first run, and after the last. */

@@ -31,8 +31,9 @@ static const struct scenario scenarios[] = {
     .limit_ns = 20000 * MS,
     .goodput_min = 0.5 },
   { .name = "satellite", .delay_ns = 375 * MS, .limit_ns = 60000 * MS, .goodput_min = 0.5 },
-  { .name = "blackhole", .hole_ns = 5000 * MS, .limit_ns = 20000 * MS },
+  { .name = "blackhole", .hole_ns = 5000 * MS, .limit_ns = 20000 * MS, .goodput_min = 0.5 },
   { .name = "rebinding", .rebind_ns = 1000 * MS, .limit_ns = 20000 * MS, .goodput_min = 0.5 },
+  /* With every new address congestion control starts anew (RFC 9000 section 9.4), which the worst seeds meet in the midst of large answers. */
   { .name = "mixture",
     .handshake_loss = 0.1,
     .trouble = { .loss = 0.01,
@@ -43,7 +44,8 @@ static const struct scenario scenarios[] = {
                  .late_ns = 20 * MS },
     .rebind_ns = 700 * MS,
     .hole_ns = 1000 * MS,
-    .limit_ns = 60000 * MS },
+    .limit_ns = 60000 * MS,
+    .goodput_min = 0.4 },
 };
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
 
