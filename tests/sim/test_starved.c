@@ -17,7 +17,7 @@
 #define MS           UINT64_C(1000000)
 #define SEEDS        52u
 #define REPLAY_EVERY 10u          /* so many seeds, one is run twice */
-#define DIALS        3u           /* while starved */
+#define DIALS        2u           /* while starved */
 #define TIMEOUT_NS   (2000 * MS)  /* of a call while starved */
 #define HANDSHAKE_NS (5000 * MS)  /* timeout */
 #define IDLE_NS      (10000 * MS) /* timeout */
