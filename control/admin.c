@@ -55,6 +55,7 @@ static void close_client(struct client *c) {
   if (uv_is_closing((uv_handle_t *)&c->pipe))
     return;
   rn_inspect_cancel(c->admin->node->inspect, c->job);
+  rn_secrets_forget(c->admin->node, c);
   uv_close((uv_handle_t *)&c->pipe, on_closed);
   uv_close((uv_handle_t *)&c->timer, on_closed);
 }
@@ -246,12 +247,45 @@ static void on_qlog(struct client *c, yyjson_val *request) {
     uv_timer_start(&c->timer, on_timeout, seconds * UINT64_C(1000), 0);
 }
 
+/* ---- the secret ---- */
+
+static void on_secrets_done(void *arg, const char *error) {
+  struct client *c = arg;
+  size_t len = 0;
+  if (error != NULL) {
+    answer_error(c, error);
+    return;
+  }
+  char *json = rn_secrets_json(c->admin->node, &len);
+  answer(c, json, len);
+}
+
+static void on_secrets(struct client *c, yyjson_val *request) {
+  struct rn_node *n = c->admin->node;
+  const struct rn_secrets_client who = { .done = on_secrets_done, .arg = c };
+  const char *action = yyjson_get_str(yyjson_obj_get(request, "action"));
+  bool rotate = action != NULL && strcmp(action, "rotate") == 0;
+  if (action == NULL) {
+    on_secrets_done(c, NULL);
+    return;
+  }
+  if (!rotate && strcmp(action, "reload") != 0) {
+    answer_error(c, "an action of secrets is rotate or reload");
+    return;
+  }
+  int err = rn_secrets_reload(n, rotate, &who);
+  if (err == RN_ERR_NOENT)
+    answer_error(c, "node.secret_file is not configured: keys are random ones of this start");
+  else if (err != RN_OK)
+    answer_error(c, "a rotation or reload is under way");
+}
+
 static const struct request {
   const char *name;
   void (*run)(struct client *c, yyjson_val *request);
 } requests[] = {
   { "status", on_status },           { "stats", on_stats }, { "trace", on_trace },
-  { "connections", on_connections }, { "qlog", on_qlog },
+  { "connections", on_connections }, { "qlog", on_qlog },   { "secrets", on_secrets },
 };
 #define REQUEST_COUNT (sizeof(requests) / sizeof(requests[0]))
 

@@ -6,6 +6,7 @@
  *   status, stats
  *   trace         "count": the newest so many of each lcore; "after": [number per lcore], only newer ones
  *   connections   "lcore": only of this one; "limit": at most so many
+ *   secrets       "action": "rotate" or "reload"; absent: the epochs that there are
  *   qlog          "connection": its name, or "client": the next one from this address (absent: from any); "seconds": how long, 1..3600 */
 #pragma once
 #include <uv.h>

@@ -15,7 +15,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-#include "quic/secret.h"
 #include "util/err.h"
 
 #define SECURE_HEAP_BYTES                                                                          \
@@ -281,22 +280,6 @@ bool rn_keys_can(const struct rn_keys *k, uint16_t scheme) {
 bool rn_keys_slow(const struct rn_keys *k) { return k->kind == KEY_RSA; }
 
 EVP_PKEY *rn_keys_pkey(const struct rn_keys *k) { return k->pkey; }
-
-int rn_keys_read_secret(int fd, const char *name, uint8_t *out, size_t cap, size_t *len, char *why,
-                        size_t why_bytes) {
-  const struct why w = { why, why_bytes };
-  size_t n = 0;
-  int err = read_all(fd, name, out, cap, &n, &w);
-  if (err != RN_OK)
-    return err;
-  if (n < RN_SECRET_BYTES_MIN) {
-    snprintf(why, why_bytes, "%s: %zu bytes are no secret; at least %d are needed", name, n,
-             RN_SECRET_BYTES_MIN);
-    return RN_ERR_CONFIG;
-  }
-  *len = n;
-  return RN_OK;
-}
 
 int rn_keys_read_ca(int fd, const char *name, char **out, size_t *bytes, char *why,
                     size_t why_bytes) {

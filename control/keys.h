@@ -40,10 +40,6 @@ bool rn_keys_slow(const struct rn_keys *k);
 /* For control/sign.c alone. */
 EVP_PKEY *rn_keys_pkey(const struct rn_keys *k);
 
-/* Reads a secret of RN_SECRET_BYTES_MIN (quic/secret.h) to cap bytes from fd. RN_OK with *len, RN_ERR_CONFIG or RN_ERR_SYS with why. The caller wipes out. */
-int rn_keys_read_secret(int fd, const char *name, uint8_t *out, size_t cap, size_t *len, char *why,
-                        size_t why_bytes);
-
 /* Reads a PEM file of at least one certificate, to be checked against: the text is the caller's to free(). Same errors as rn_keys_load. */
 int rn_keys_read_ca(int fd, const char *name, char **out, size_t *bytes, char *why,
                     size_t why_bytes);

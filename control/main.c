@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
 #include <uv.h>
 
 #include "control/admin.h"
@@ -103,9 +102,9 @@ static void on_channel(uv_poll_t *h, int status, int events) {
   (void)events;
   for (;;) {
     struct rn_parent_msg m;
-    size_t len, fd_count = 0;
-    int none[1];
-    int err = rn_sys_recv(node.channel, &m, sizeof(m), &len, none, &fd_count);
+    size_t len, fd_count = 1;
+    int fd = -1;
+    int err = rn_sys_recv(node.channel, &m, sizeof(m), &len, &fd, &fd_count);
     if (err == RN_ERR_AGAIN)
       return;
     if (err != RN_OK || len != sizeof(m)) {
@@ -114,6 +113,10 @@ static void on_channel(uv_poll_t *h, int status, int events) {
       return;
     }
     m.text[sizeof(m.text) - 1] = '\0';
+    if (m.type == RN_PARENT_REPLY && (m.arg == RN_PARENT_OPEN || m.arg == RN_PARENT_ROTATE)) {
+      rn_secrets_on_reply(&node, &m, fd_count > 0 ? fd : -1);
+      continue;
+    }
     if (rn_node_on_parent(&node, &m) != RN_OK) {
       h->loop->data = &node; /* marks a failure */
       uv_stop(h->loop);
@@ -131,6 +134,7 @@ static void on_second(uv_timer_t *h) {
   (void)h;
   rn_node_sample(&node, true);
   rn_node_say_hello(&node);
+  rn_secrets_tick(&node);
   rn_rates_sample(&node.rates, &node, rn_sys_now_ns());
 }
 
@@ -161,15 +165,15 @@ static int start_handles(uv_loop_t *loop) {
   return ok ? RN_OK : RN_ERR_SYS;
 }
 
+/* Without a file: as long as rpcnetd lives. */
 static void use_secret(const struct rn_parent_msg *hello) {
-  if (startup.secret_bytes > 0) {
-    memcpy(node.secret, startup.secret, startup.secret_bytes);
-    node.secret_bytes = startup.secret_bytes;
-  } else {
-    memcpy(node.secret, hello->seed, sizeof(hello->seed));
-    node.secret_bytes = sizeof(hello->seed);
+  node.secrets = startup.secrets;
+  if (node.secrets.count == 0) {
+    node.secrets.count = 1;
+    node.secrets.of[0].epoch = 1;
+    memcpy(node.secrets.of[0].bytes, hello->seed, sizeof(hello->seed));
   }
-  OPENSSL_cleanse(startup.secret, sizeof(startup.secret));
+  rn_secrets_wipe(&startup.secrets);
 }
 
 static int run(const char *config) {

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
-
 #include "control/topo_of.h"
 #include "sys/channel.h"
 #include "sys/clock.h"
@@ -37,12 +35,15 @@ static void release_region(struct rn_node *n) {
 /* Our ends of all rings, and their bells announced. */
 static int attach_rings(struct rn_node *n) {
   n->generation++;
+  n->rotation.step = RN_SECRETS_IDLE;
   for (uint32_t i = 0; i < n->topo.lcore_count; i++) {
     struct rn_node_lcore *l = &n->lcores[i];
     int err = rn_topo_control_rings(&n->view, i, &l->from, &l->to);
     if (err != RN_OK)
       return err;
     l->ready = false;
+    l->keys_owed = 0;
+    l->key_epoch = n->topo.cid.key_epoch;
     l->stats = (struct rn_lcore_stats){ 0 };
     l->sampled_busy_ns = l->sampled_idle_ns = l->stats_ns = 0;
     l->busy_share = 0;
@@ -50,9 +51,10 @@ static int attach_rings(struct rn_node *n) {
   return RN_OK;
 }
 
-static int describe(struct rn_node *n, struct rn_topo *t) {
-  const struct rn_topo_inputs in = { .secret = n->secret,
-                                     .secret_bytes = n->secret_bytes,
+static int describe(struct rn_node *n, const struct rn_secret_epoch *e, struct rn_topo *t) {
+  const struct rn_topo_inputs in = { .secret = e->bytes,
+                                     .secret_bytes = sizeof(e->bytes),
+                                     .key_epoch = e->epoch,
                                      .epoch = (uint8_t)(n->epoch_base + n->starts),
                                      .start_unix_ns = rn_sys_wall_ns(),
                                      .privileged = n->privileged,
@@ -65,7 +67,7 @@ static int make_region(struct rn_node *n, char *why, size_t why_bytes) {
   size_t cert_bytes;
   void *map = NULL;
   const char *cert = rn_keys_cert_pem(n->keys, &cert_bytes);
-  if (describe(n, &n->topo) != RN_OK) {
+  if (describe(n, rn_secrets_newest(&n->secrets), &n->topo) != RN_OK) {
     snprintf(why, why_bytes, "the secret is too short");
     return RN_ERR_CONFIG;
   }
@@ -115,6 +117,14 @@ int rn_node_start(struct rn_node *n) {
 
 /* ---- a data plane that runs already ---- */
 
+static const struct rn_secret_epoch *epoch_or_newest(const struct rn_secrets *s, uint32_t epoch) {
+  for (uint32_t i = 0; i < s->count; i++) {
+    if (s->of[i].epoch == epoch)
+      return &s->of[i];
+  }
+  return rn_secrets_newest(s);
+}
+
 /* Maps the region that rpcnetd kept. RN_OK when it is what we would start now. */
 static int adopt(struct rn_node *n, const struct rn_parent_msg *hello, int region_fd, char *why,
                  size_t why_bytes) {
@@ -129,11 +139,11 @@ static int adopt(struct rn_node *n, const struct rn_parent_msg *hello, int regio
   n->view.bytes = bytes;
   if (rn_topo_attach(map, bytes, &n->view, why, why_bytes) != RN_OK)
     return RN_ERR_CORRUPT;
-  struct rn_topo want;
-  if (describe(n, &want) != RN_OK)
+  struct rn_topo want, placed = n->view.topo;
+  /* It was started with what was the newest epoch then; it is told the others when it serves. */
+  if (describe(n, epoch_or_newest(&n->secrets, placed.cid.key_epoch), &want) != RN_OK)
     return RN_ERR_CONFIG;
   /* Places follow from counts and sizes, which are compared: take them from there. */
-  struct rn_topo placed = n->view.topo;
   want.tls.cert = placed.tls.cert;
   want.tls.ca = placed.tls.ca;
   for (uint32_t i = 0; i < RN_TOPO_LCORES_MAX; i++) {
@@ -235,7 +245,7 @@ void rn_node_fini(struct rn_node *n) {
   rn_inspect_free(n->inspect);
   n->inspect = NULL;
   release_region(n);
-  OPENSSL_cleanse(n->secret, sizeof(n->secret));
+  rn_secrets_wipe(&n->secrets);
 }
 
 /* ---- messages ---- */
@@ -269,6 +279,7 @@ static void on_ready(struct rn_node *n, uint32_t idx, const struct rn_msg_ready 
           n->topo.lcore_count, m->mtu, rn_keys_type(n->keys), rn_keys_subject(n->keys));
   const struct rn_parent_msg ready = { .type = RN_PARENT_READY };
   (void)rn_sys_send(n->channel, &ready, sizeof(ready), NULL, 0);
+  rn_secrets_publish(n);
 }
 
 static void on_log(struct rn_node *n, uint32_t idx, const struct rn_msg *m) {
@@ -306,6 +317,9 @@ static void on_message(struct rn_node *n, uint32_t idx, const struct rn_msg *m) 
     break;
   case RN_MSG_SIGN_REQ:
     on_sign_request(n, idx, m);
+    break;
+  case RN_MSG_KEYS_DONE:
+    rn_secrets_on_done(n, idx, &m->keys_done);
     break;
   case RN_MSG_CONN:
   case RN_MSG_CONNS_END:
@@ -390,6 +404,10 @@ int rn_node_on_parent(struct rn_node *n, const struct rn_parent_msg *m) {
     n->pid = 0;
     n->starts = m->starts;
     return n->stopping ? RN_OK : rn_node_start(n);
+  case RN_PARENT_RELOAD:
+    if (rn_secrets_reload(n, false, NULL) == RN_ERR_AGAIN)
+      rn_warn("the secret is being read already");
+    return RN_OK;
   case RN_PARENT_SHUTDOWN:
     ask_to_shut_down(n, m->within_ms);
     return RN_OK;

@@ -13,6 +13,8 @@
 #include "control/keys.h"
 #include "control/parent_msg.h"
 #include "control/rates.h"
+#include "control/secret_file.h"
+#include "control/secrets.h"
 #include "control/signer.h"
 #include "control/stats.h"
 #include "ring/msg.h"
@@ -26,6 +28,8 @@ struct rn_node_lcore {
   struct rn_ring_tx to;
   int bell_fd;
   bool ready;
+  uint32_t keys_owed;          /* answers to KEYS, rn_rotation.step */
+  uint32_t key_epoch;          /* that it uses */
   uint16_t mtu;                /* bytes, from READY */
   struct rn_lcore_stats stats; /* the last that could be read */
   uint64_t stats_ns;
@@ -40,8 +44,12 @@ struct rn_node {
   const struct rn_keys *keys;
   const char *ca_pem;
   size_t ca_bytes;
-  uint8_t secret[256]; /* wiped by fini */
-  size_t secret_bytes;
+  struct rn_secrets secrets; /* wiped by fini */
+  struct rn_rotation {
+    enum rn_secrets_step step;
+    bool asked; /* a rotation or reload is under way */
+    struct rn_secrets_client client;
+  } rotation;
   uint8_t epoch_base;
   bool privileged;
   bool bpf_attached;
@@ -64,7 +72,7 @@ struct rn_node {
   struct rn_inspect *inspect; /* NULL: nobody asks */
 };
 
-/* After cfg, keys, ca, secret, epoch_base, privileged, bpf_attached, channel, and signer.loop are set. hello and its descriptors (taken over) say whether a
+/* After cfg, keys, ca, secrets, epoch_base, privileged, bpf_attached, channel, and signer.loop are set. hello and its descriptors (taken over) say whether a
  * data plane runs: it is attached when it serves what we would start, else ended. RN_OK; RN_ERR_CONFIG or RN_ERR_SYS with
  * why. */
 int rn_node_init(struct rn_node *n, const struct rn_parent_msg *hello, const int *fds,

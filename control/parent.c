@@ -198,7 +198,9 @@ static void reap(struct rn_parent *p) {
 
 static void on_signal(struct rn_parent *p, int sig) {
   if (sig == SIGHUP) {
-    rn_info("SIGHUP: the configuration holds until the next start");
+    const struct rn_parent_msg m = { .type = RN_PARENT_RELOAD };
+    rn_info("SIGHUP: reading node.secret_file again; the configuration holds until the next start");
+    rn_parent_send(p, &m, NULL, 0);
   } else if (sig == SIGTERM || sig == SIGINT) {
     if (p->stopping) { /* asked twice: at once */
       p->dp_kill_at_ns = p->dp_kill_at_ns != 0 ? 1 : 0;

@@ -11,6 +11,8 @@
  *                                      <---   START + descriptors  -> REPLY once it was started
  *                                      <---   READY                (every lcore serves)
  *   ENDED (the data plane did)         --->                        control builds the next region: START
+ *                                      <---   ROTATE               -> REPLY: node.secret_file has another epoch
+ *   RELOAD                             --->                        control reads node.secret_file again
  *   SHUTDOWN                           --->                        control tells the lcores
  *
  * Every file, port and program is the one that rpcnetd read from the configuration itself: control names it by number only. */
@@ -29,12 +31,14 @@ enum rn_parent_type {
   RN_PARENT_ATTACH, /* arg: port number */
   RN_PARENT_START, /* arg: lcore count; descriptors: region, control's doorbell, one doorbell per lcore */
   RN_PARENT_STOP, /* end the running data plane, which serves an older configuration: ENDED follows */
-  RN_PARENT_READY, /* no reply */
+  RN_PARENT_READY,  /* no reply */
+  RN_PARENT_ROTATE, /* add an epoch to node.secret_file */
   /* rpcnetd says */
   RN_PARENT_HELLO, /* arg: lcore count of the running data plane, 0: none; its START descriptors; seed; starts */
   RN_PARENT_REPLY, /* to the request named by arg; status; text when it is not RN_OK; OPEN: one descriptor */
   RN_PARENT_ENDED,    /* status: as waitpid gives it; pid; starts */
   RN_PARENT_SHUTDOWN, /* within_ms */
+  RN_PARENT_RELOAD,   /* SIGHUP: read node.secret_file again */
   RN_PARENT_TYPE_COUNT
 };
 
@@ -67,8 +71,8 @@ static_assert(sizeof(struct rn_parent_msg) == 512, "no holes: they would leak me
 
 /* "OPEN"; "?" for what is no type. */
 static inline const char *rn_parent_type_name(uint32_t type) {
-  static const char *const names[RN_PARENT_TYPE_COUNT] = { "NONE",  "OPEN",    "ATTACH", "START",
-                                                           "STOP",  "READY",   "HELLO",  "REPLY",
-                                                           "ENDED", "SHUTDOWN" };
+  static const char *const names[RN_PARENT_TYPE_COUNT] = { "NONE",  "OPEN",  "ATTACH",   "START",
+                                                           "STOP",  "READY", "ROTATE",   "HELLO",
+                                                           "REPLY", "ENDED", "SHUTDOWN", "RELOAD" };
   return type < RN_PARENT_TYPE_COUNT ? names[type] : "?";
 }

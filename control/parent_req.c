@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "control/parent.h"
+#include "control/secret_file.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/memfd.h"
@@ -49,8 +50,13 @@ static void do_open(struct rn_parent *p, const struct rn_parent_msg *m) {
       return;
     }
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd >= 0 && m->arg == RN_PARENT_FILE_SECRET)
+      r.status = rn_secret_file_check(fd, r.text, sizeof(r.text));
   }
-  if (fd < 0) {
+  if (r.status != RN_OK) {
+    close(fd);
+    fd = -1;
+  } else if (fd < 0) {
     r.status = RN_ERR_SYS;
     snprintf(r.text, sizeof(r.text), "%s", strerror(errno));
   }
@@ -108,6 +114,20 @@ static void do_ready(struct rn_parent *p) {
   p->ready_once = true;
 }
 
+static void do_rotate(struct rn_parent *p, const struct rn_parent_msg *m) {
+  struct rn_parent_msg r = reply_to(m, RN_ERR_REFUSED);
+  const char *path = p->cfg.node.secret_file;
+  uint32_t epoch;
+  if (path[0] == '\0') {
+    snprintf(r.text, sizeof(r.text), "the configuration names none");
+  } else {
+    r.status = rn_secret_file_rotate(path, &epoch, r.text, sizeof(r.text));
+    if (r.status == RN_OK)
+      rn_info("node.secret_file %s: added epoch %u", path, epoch);
+  }
+  rn_parent_send(p, &r, NULL, 0);
+}
+
 void rn_parent_request(struct rn_parent *p, const struct rn_parent_msg *m, const int *fds,
                        size_t fd_count) {
   bool wants_fds = m->type == RN_PARENT_START;
@@ -124,6 +144,8 @@ void rn_parent_request(struct rn_parent *p, const struct rn_parent_msg *m, const
     do_stop(p, m);
   } else if (m->type == RN_PARENT_READY) {
     do_ready(p);
+  } else if (m->type == RN_PARENT_ROTATE) {
+    do_rotate(p, m);
   } else {
     err = RN_ERR_REFUSED;
   }

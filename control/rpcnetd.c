@@ -20,6 +20,7 @@
 #include "control/http_listen.h"
 #include "control/parent.h"
 #include "control/paths.h"
+#include "control/secret_file.h"
 #include "sys/event.h"
 #include "sys/log.h"
 #include "util/err.h"
@@ -173,6 +174,15 @@ static int listen_http(struct rn_parent *p) {
   return RN_ERR_CONFIG;
 }
 
+static int make_secret(const struct rn_parent *p) {
+  const char *path = p->cfg.node.secret_file;
+  char why[256];
+  if (path[0] == '\0' || rn_secret_file_make(path, why, sizeof(why)) == RN_OK)
+    return RN_OK;
+  rn_error("node.secret_file %s", why);
+  return RN_ERR_CONFIG;
+}
+
 static int prepare(struct rn_parent *p) {
   static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD, 0 };
   if (rn_sys_signals(signals, &p->signal_fd) != RN_OK ||
@@ -181,7 +191,9 @@ static int prepare(struct rn_parent *p) {
     return RN_ERR_SYS;
   }
   int err = listen_admin(p);
-  return err == RN_OK ? listen_http(p) : err;
+  if (err == RN_OK)
+    err = listen_http(p);
+  return err == RN_OK ? make_secret(p) : err;
 }
 
 /* The checks that need the key are control's: it does them in our place. */

@@ -11,8 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/crypto.h>
-
 #include "sys/channel.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -44,6 +42,8 @@ int rn_startup_hello(int channel, struct rn_parent_msg *out, int *fds, size_t *f
 
 /* The data plane may die, or the node be told to end, while we ask: what rpcnetd says of that is kept for later. */
 static bool keep_unasked(struct rn_startup *s, const struct rn_parent_msg *m) {
+  if (m->type == RN_PARENT_RELOAD)
+    return true; /* after it was asked for: it is about to be read */
   if ((m->type != RN_PARENT_ENDED && m->type != RN_PARENT_SHUTDOWN) ||
       s->unasked_count == sizeof(s->unasked) / sizeof(s->unasked[0]))
     return false;
@@ -166,10 +166,11 @@ static int load_secret(const struct rn_startup_source *src, struct rn_startup *s
       open_file(src, s, RN_PARENT_FILE_SECRET, "node.secret_file", s->cfg.node.secret_file, &fd);
   if (err != RN_OK)
     return err;
-  err = rn_keys_read_secret(fd, s->cfg.node.secret_file, s->secret, sizeof(s->secret),
-                            &s->secret_bytes, why, sizeof(why));
+  err = rn_secret_file_check(fd, why, sizeof(why));
+  if (err == RN_OK)
+    err = rn_secret_file_read(fd, &s->secrets, why, sizeof(why));
   if (err != RN_OK)
-    rn_error("%s", why);
+    rn_error("node.secret_file %s: %s", s->cfg.node.secret_file, why);
   close(fd);
   return err;
 }
@@ -222,5 +223,5 @@ void rn_startup_correct(const struct rn_startup *s, struct rn_parent_msg *hello,
 void rn_startup_free(struct rn_startup *s) {
   rn_keys_free(s->keys);
   free(s->ca_pem);
-  OPENSSL_cleanse(s->secret, sizeof(s->secret));
+  rn_secrets_wipe(&s->secrets);
 }

@@ -7,14 +7,14 @@
 #include "control/config.h"
 #include "control/keys.h"
 #include "control/parent_msg.h"
+#include "control/secret_file.h"
 
 struct rn_startup {
   struct rn_config cfg;
   struct rn_keys *keys;
   char *ca_pem; /* NULL: clients are not asked for a certificate */
   size_t ca_bytes;
-  uint8_t secret[256];
-  size_t secret_bytes; /* 0: none is configured */
+  struct rn_secrets secrets; /* count 0: no file is configured */
   bool bpf_attached;
   /* What rpcnetd said without being asked, in order: ENDED, SHUTDOWN. Neither comes twice to a control that has started nothing. */
   struct rn_parent_msg unasked[2];

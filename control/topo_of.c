@@ -112,9 +112,8 @@ static int fill_keys(const struct rn_config *cfg, const struct rn_topo_inputs *i
   t->cid.server_id = (uint16_t)cfg->node.server_id;
   t->cid.epoch = in->epoch;
   t->cid.lcore_count = (uint8_t)t->lcore_count;
-  /* Epoch 0: these keys hold as long as the secret. */
   struct rn_secret_keys keys;
-  if (rn_secret_derive(in->secret, in->secret_bytes, 0, &keys) != RN_OK)
+  if (rn_secret_derive(in->secret, in->secret_bytes, in->key_epoch, &keys) != RN_OK)
     return RN_ERR_CONFIG;
   rn_secret_to_cid(&keys, &t->cid);
   memcpy(t->tls.ticket_keys, keys.ticket, sizeof(t->tls.ticket_keys));

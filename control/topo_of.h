@@ -12,6 +12,7 @@ struct rn_topo_inputs {
   const uint8_t *
       secret; /* what connection ID, reset, token and ticket keys are made of; RN_SECRET_BYTES_MIN or more */
   size_t secret_bytes;
+  uint32_t key_epoch;     /* of the secret */
   uint8_t epoch;          /* of the data plane that is to start: another one each time */
   uint64_t start_unix_ns; /* wall clock */
   bool privileged;        /* it starts as root and has to become somebody else */

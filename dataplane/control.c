@@ -1,5 +1,6 @@
 /* dataplane/control.c: messages between an lcore and the control process. */
 #include "dataplane/lcore.h"
+#include "quic/secret.h"
 #include "sys/event.h"
 #include "util/err.h"
 
@@ -41,6 +42,22 @@ static void shutdown_lcore(struct rn_lcore *lc, const struct rn_msg_ctl_shutdown
   lc->close_by_ns = lc->now_ns + m->within_ns;
 }
 
+static void take_keys(struct rn_lcore *lc, const struct rn_msg *m) {
+  struct rn_msg_keys_done done = { .step = m->keys.step,
+                                   .epoch = m->keys.epoch,
+                                   .status = RN_ERR_INVAL };
+  struct rn_secret_keys keys;
+  if (m->keys.step == RN_MSG_KEYS_USE) {
+    done.status = rn_quic_keys_use(lc->quic, m->keys.epoch, m->keys.oldest);
+  } else if (m->keys.step == RN_MSG_KEYS_ADD && m->tail_bytes == sizeof(keys)) {
+    memcpy(&keys, m->tail, sizeof(keys));
+    if (keys.epoch == m->keys.epoch)
+      done.status = rn_quic_keys_add(lc->quic, lc->now_ns, &keys);
+    explicit_bzero(&keys, sizeof(keys));
+  }
+  rn_control_push(lc, RN_MSG_KEYS_DONE, &done, NULL, 0);
+}
+
 static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
   switch (m->type) {
   case RN_MSG_SIGN_RSP:
@@ -55,6 +72,9 @@ static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
     break;
   case RN_MSG_QLOG:
     rn_inspect_qlog(lc, &m->qlog);
+    break;
+  case RN_MSG_KEYS:
+    take_keys(lc, m);
     break;
   case RN_MSG_CTL_HELLO:
     rn_inspect_stop(lc);
@@ -82,6 +102,8 @@ uint32_t rn_control_drain(struct rn_lcore *lc) {
     else
       lc->stats.lcore.ring_corrupt++;
   }
+  if (m.type == RN_MSG_KEYS)
+    explicit_bzero(&m, sizeof(m));
   if (n > 0)
     rn_ring_release(&lc->from_control);
   return n;

@@ -159,6 +159,7 @@ static int make_tls(struct rn_lcore *lc, char *why, size_t why_bytes) {
     .groups = or_null(t->groups),
     .alpn = or_null(t->alpn),
     .session_tickets = t->session_tickets != 0,
+    .ticket_epoch = lc->view->topo.cid.key_epoch,
     .ticket_keys = memcmp(t->ticket_keys, no_keys, sizeof(no_keys)) != 0 ? t->ticket_keys : NULL,
   };
   cfg.cert_pem = rn_topo_cert(lc->view, &cfg.cert_pem_bytes);

@@ -19,6 +19,9 @@ static const char doc[] =
     "  stats             every counter, per lcore\n"
     "  connections       who is connected, by lcore, with round trip and congestion window\n"
     "  trace             calls that were followed through their stages (lcores.trace_interval)\n"
+    "  secrets           epochs of the secret, and which one each lcore uses\n"
+    "  secrets rotate    adds an epoch to node.secret_file and has all lcores use it\n"
+    "  secrets reload    reads node.secret_file again, as SIGHUP to rpcnetd does\n"
     "  qlog CONNECTION   what happens on a connection from now on, as qlog (JSON-SEQ); its name "
     "is\n"
     "                    that which connections prints\n"
@@ -47,6 +50,7 @@ struct command {
   const char *name;
   int (*run)(const struct args *a); /* exit status */
   const char *operand;              /* what it takes, or NULL */
+  bool optional;
 };
 
 struct args {
@@ -186,12 +190,23 @@ static int run_qlog(const struct args *a) {
                                                                                : EXIT_FAILURE;
 }
 
+static int run_secrets(const struct args *a) {
+  char text[REQUEST_BYTES];
+  yyjson_mut_val *root;
+  yyjson_mut_doc *request = begin("secrets", &root);
+  if (a->operand != NULL)
+    yyjson_mut_obj_add_str(request, root, "action", a->operand);
+  finish(request, text);
+  return show(a, text, rn_ctl_print_secrets);
+}
+
 static const struct command commands[] = {
-  { "status", run_status, NULL },
-  { "stats", run_stats, NULL },
-  { "connections", run_connections, NULL },
-  { "trace", run_trace, NULL },
-  { "qlog", run_qlog, "a connection's name, or next" },
+  { "status", run_status, NULL, false },
+  { "stats", run_stats, NULL, false },
+  { "connections", run_connections, NULL, false },
+  { "trace", run_trace, NULL, false },
+  { "secrets", run_secrets, "rotate or reload", true },
+  { "qlog", run_qlog, "a connection's name, or next", false },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -254,7 +269,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case ARGP_KEY_END:
     if (a->command == NULL)
       argp_error(state, "a command is missing; --help names them");
-    if (a->command->operand != NULL && a->operand == NULL)
+    if (a->command->operand != NULL && a->operand == NULL && !a->command->optional)
       argp_error(state, "%s takes %s", a->command->name, a->command->operand);
     return 0;
   default:

@@ -27,6 +27,7 @@ int rn_ctl_copy(const char *socket_path, const char *request, uint32_t timeout_s
 void rn_ctl_print_status(FILE *out, yyjson_val *result);
 /* Values that are zero on every lcore are left out unless all is set. */
 void rn_ctl_print_stats(FILE *out, yyjson_val *result, bool all);
+void rn_ctl_print_secrets(FILE *out, yyjson_val *result);
 void rn_ctl_print_connections(FILE *out, yyjson_val *result);
 /* head: with the names of the columns. */
 void rn_ctl_print_traces(FILE *out, yyjson_val *result, bool head);

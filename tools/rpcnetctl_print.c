@@ -145,3 +145,19 @@ void rn_ctl_print_traces(FILE *out, yyjson_val *r, bool head) {
             us(s, "classify"), us(s, "handler"), us(s, "tx"), us(c, "total_ns"));
   }
 }
+
+static void print_numbers(FILE *out, const char *name, yyjson_val *list) {
+  size_t i, count;
+  yyjson_val *v;
+  fprintf(out, "%-16s", name);
+  yyjson_arr_foreach(list, i, count, v) fprintf(out, " %" PRIu64, yyjson_get_uint(v));
+  fprintf(out, "\n");
+}
+
+void rn_ctl_print_secrets(FILE *out, yyjson_val *r) {
+  fprintf(out, "%-16s %s\n", "file", text(r, "file"));
+  print_numbers(out, "epochs", yyjson_obj_get(r, "epochs"));
+  fprintf(out, "%-16s %" PRIu64 "\n", "newest", number(r, "newest"));
+  fprintf(out, "%-16s %" PRIu64 "\n", "taken from", number(r, "oldest"));
+  print_numbers(out, "lcores use", yyjson_obj_get(r, "lcores"));
+}

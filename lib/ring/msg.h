@@ -16,6 +16,9 @@ enum rn_msg_type {
   RN_MSG_TYPE_COUNT
 };
 
+/* rn_msg_keys.step */
+enum rn_msg_keys_step { RN_MSG_KEYS_ADD = 1, RN_MSG_KEYS_USE };
+
 /* rn_msg_qlog.what */
 enum rn_msg_qlog_what {
   RN_MSG_QLOG_STOP,

@@ -196,6 +196,7 @@ static void begin_node(uint8_t *mem) {
   node.view.base = mem;
   node.view.bytes = region_bytes;
   node.region_fd = -1;
+  node.secrets.count = 1;
   node.bell_fd = bells[0];
   node.signer.keys = keys;
   node.signer.loop = &loop;

@@ -5,13 +5,13 @@
  *   changes     2 octets where, 1 octet: 0 the file ends there, 1 the certificate is put in there, else that octet stands there
  *
  * Checked: what is taken is a key of an allowed kind that belongs to the certificate, and its certificate is the file's text; what is not
- * taken says why; nothing is left over; a secret is taken when it is long enough. */
+ * taken says why; nothing is left over; what a secret file is taken for has ascending epochs. */
 #include "fuzz.h"
 
 #include <unistd.h>
 
 #include "control/keys.h"
-#include "quic/secret.h"
+#include "control/secret_file.h"
 #include "unit/control/pem_files.h"
 #include "util/err.h"
 
@@ -52,15 +52,21 @@ static void change(struct file *f, struct fuzz_in *in) {
   }
 }
 
+/* Of what is taken, epochs ascend, and it is text of lines that are an epoch, a comment, or empty. */
 static void secret(const struct file *f) {
+  static struct rn_secrets out;
   char why[256] = "";
-  uint8_t out[64];
-  size_t len = 0;
-  int fd = pem_file(f->bytes, f->len);
-  int err = rn_keys_read_secret(fd, "secret", out, sizeof(out), &len, why, sizeof(why));
-  close(fd);
-  CHECK((err == RN_OK) == (f->len >= RN_SECRET_BYTES_MIN && f->len <= sizeof(out)));
-  CHECK(err == RN_OK ? len == f->len && memcmp(out, f->bytes, len) == 0 : why[0] != 0);
+  int err = rn_secret_file_parse((const char *)f->bytes, f->len, &out, why, sizeof(why));
+  CHECK(err == RN_OK || (err == RN_ERR_CONFIG && why[0] != 0));
+  if (err != RN_OK) {
+    static const struct rn_secrets none;
+    CHECK(memcmp(&out, &none, sizeof(out)) == 0);
+    return;
+  }
+  CHECK(out.count >= 1 && out.count <= RN_SECRETS_MAX &&
+        f->len > (size_t)out.count * 2 * RN_SECRET_BYTES);
+  for (uint32_t i = 1; i < out.count; i++)
+    CHECK(out.of[i - 1].epoch < out.of[i].epoch);
 }
 
 static void anchors(const struct file *f) {

@@ -128,23 +128,6 @@ static void says_what_is_wrong_with_a_file(void **state) {
   pem_pair_close(&good);
 }
 
-static void a_short_secret_is_refused(void **state) {
-  (void)state;
-  uint8_t secret[64];
-  size_t len = 0;
-  int fd = pem_file("0123456789abcdef0123456789abcde", 31);
-  assert_int_equal(
-      rn_keys_read_secret(fd, "secret", secret, sizeof(secret), &len, why, sizeof(why)),
-      RN_ERR_CONFIG);
-  assert_non_null(strstr(why, "31 bytes"));
-  close(fd);
-  fd = pem_file("0123456789abcdef0123456789abcdef", 32);
-  assert_int_equal(
-      rn_keys_read_secret(fd, "secret", secret, sizeof(secret), &len, why, sizeof(why)), RN_OK);
-  assert_int_equal(len, 32);
-  close(fd);
-}
-
 static int setup(void **state) {
   (void)state;
   (void)rn_keys_init();
@@ -157,7 +140,6 @@ int main(void) {
     cmocka_unit_test(refuses_other_kinds_by_name),
     cmocka_unit_test(refuses_a_key_that_is_not_the_certificates),
     cmocka_unit_test(says_what_is_wrong_with_a_file),
-    cmocka_unit_test(a_short_secret_is_refused),
   };
   return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -60,7 +60,7 @@ static void node_make(struct fix *f) {
   assert_int_equal(rn_sys_channel(pair), RN_OK);
   f->parent = pair[0];
   f->node = (struct rn_node){
-    .cfg = &f->cfg, .keys = f->keys, .channel = pair[1], .secret_bytes = 32, .epoch_base = 250
+    .cfg = &f->cfg, .keys = f->keys, .channel = pair[1], .secrets.count = 1, .epoch_base = 250
   };
   f->node.signer.loop = &f->loop;
 }
@@ -137,6 +137,36 @@ static void ready(struct fix *f, uint32_t lcore) {
   rn_node_drain(&f->node);
 }
 
+/* The next KEYS of an lcore, answered with this status. */
+static struct rn_msg_keys answer_keys(struct fix *f, uint32_t lcore, int status) {
+  struct rn_msg m;
+  assert_int_equal(rn_msg_pop(&f->rx[lcore], RN_MSG_TO_LCORE, &m), RN_OK);
+  rn_ring_release(&f->rx[lcore]);
+  assert_int_equal(m.type, RN_MSG_KEYS);
+  const struct rn_msg_keys_done done = { .step = m.keys.step,
+                                         .epoch = m.keys.epoch,
+                                         .status = status };
+  assert_int_equal(rn_msg_push(&f->tx[lcore], RN_MSG_KEYS_DONE, &done, NULL, 0), RN_OK);
+  rn_node_drain(&f->node);
+  return m.keys;
+}
+
+static void expect_silence(struct fix *f) {
+  struct rn_msg m;
+  for (uint32_t i = 0; i < 2; i++)
+    assert_int_equal(rn_msg_pop(&f->rx[i], RN_MSG_TO_LCORE, &m), RN_ERR_AGAIN);
+}
+
+/* Both lcores learn the epochs, and then use the newest. */
+static void take_keys(struct fix *f) {
+  for (uint32_t i = 0; i < 2 * f->node.secrets.count; i++)
+    assert_int_equal(answer_keys(f, i % 2, RN_OK).step, RN_MSG_KEYS_ADD);
+  for (uint32_t i = 0; i < 2; i++)
+    assert_int_equal(answer_keys(f, i, RN_OK).step, RN_MSG_KEYS_USE);
+  expect_silence(f);
+  assert_int_equal(f->node.rotation.step, RN_SECRETS_IDLE);
+}
+
 /* A node whose data plane serves. */
 static struct fix *serving(const char *kind, unsigned int bits, const char *group) {
   struct fix *f = fix_new(kind, bits, group);
@@ -148,6 +178,7 @@ static struct fix *serving(const char *kind, unsigned int bits, const char *grou
   started(f, 1);
   ready(f, 0);
   ready(f, 1);
+  take_keys(f);
   struct fix keep = *f;
   (void)expect(f, RN_PARENT_READY);
   memcpy(f->fds, keep.fds, sizeof(f->fds));
@@ -163,6 +194,72 @@ static void ask_signature(struct fix *f, uint32_t lcore, uint64_t job, uint16_t 
   memcpy(tbs + 64, context, sizeof(context));
   memset(tbs + 98, 7, 32);
   assert_int_equal(rn_msg_push(&f->tx[lcore], RN_MSG_SIGN_REQ, &req, tbs, sizeof(tbs)), RN_OK);
+}
+
+static void newest_epoch_is_used_once_all_know_it(void **state) {
+  (void)state;
+  struct fix *f = serving("EC", 0, "P-256");
+  struct rn_secrets *s = &f->node.secrets;
+  s->of[s->count++] = (struct rn_secret_epoch){ .epoch = 9, .bytes = { 1 } };
+  rn_secrets_publish(&f->node);
+  (void)answer_keys(f, 0, RN_OK);
+  (void)answer_keys(f, 0, RN_OK);
+  (void)answer_keys(f, 1, RN_OK);
+  struct rn_msg m;
+  assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m),
+                   RN_ERR_AGAIN); /* not before lcore 1 has all */
+  assert_int_equal(f->node.lcores[0].key_epoch, 0);
+  assert_int_equal(answer_keys(f, 1, RN_OK).epoch, 9);
+  /* What got lost is said again, to those that owe an answer. */
+  assert_int_equal(answer_keys(f, 0, RN_OK).step, RN_MSG_KEYS_USE);
+  assert_int_equal(rn_msg_pop(&f->rx[1], RN_MSG_TO_LCORE, &m), RN_OK);
+  rn_secrets_tick(&f->node);
+  const struct rn_msg_keys use = answer_keys(f, 1, RN_OK);
+  assert_int_equal(use.epoch, 9);
+  assert_int_equal(use.oldest, 3); /* seven can be told apart */
+  assert_int_equal(f->node.lcores[1].key_epoch, 9);
+  expect_silence(f);
+  rn_secrets_tick(&f->node);
+  expect_silence(f);
+  drop_dataplane(f);
+  fix_free(f);
+}
+
+static void on_rotated(void *arg, const char *error) {
+  snprintf(arg, 128, "%s", error != NULL ? error : "fine");
+}
+
+static void who_asked_for_a_rotation_is_told_of_its_end(void **state) {
+  (void)state;
+  struct fix *f = serving("EC", 0, "P-256");
+  char told[128] = "";
+  const struct rn_secrets_client who = { .done = on_rotated, .arg = told };
+  assert_int_equal(rn_secrets_reload(&f->node, true, &who), RN_ERR_NOENT);
+  snprintf(f->cfg.node.secret_file, sizeof(f->cfg.node.secret_file), "file");
+  assert_int_equal(rn_secrets_reload(&f->node, true, &who), RN_OK);
+  assert_int_equal(rn_secrets_reload(&f->node, false, &who), RN_ERR_AGAIN);
+  struct fix keep = *f;
+  (void)expect(f, RN_PARENT_ROTATE);
+  struct rn_parent_msg reply = {
+    .type = RN_PARENT_REPLY, .arg = RN_PARENT_ROTATE, .status = RN_ERR_SYS, .text = "no room"
+  };
+  rn_secrets_on_reply(&f->node, &reply, -1);
+  assert_string_equal(told, "no room");
+  /* The next one goes further, and an lcore refuses. */
+  assert_int_equal(rn_secrets_reload(&f->node, false, &who), RN_OK);
+  (void)expect(f, RN_PARENT_OPEN);
+  FILE *file = tmpfile();
+  assert_non_null(file);
+  fprintf(file, "3 %064d\n", 0);
+  rewind(file);
+  reply = (struct rn_parent_msg){ .type = RN_PARENT_REPLY, .arg = RN_PARENT_OPEN };
+  rn_secrets_on_reply(&f->node, &reply, dup(fileno(file)));
+  assert_int_equal(answer_keys(f, 0, RN_ERR_LIMIT).epoch, 3);
+  assert_non_null(strstr(told, "lcore 0 does not take epoch 3"));
+  fclose(file);
+  memcpy(f->fds, keep.fds, sizeof(f->fds));
+  f->fd_count = keep.fd_count;
+  fix_free(f);
 }
 
 static void serves_once_every_lcore_is_ready(void **state) {
@@ -419,6 +516,8 @@ static void gives_up_when_rpcnetd_cannot_start_it(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+    cmocka_unit_test(newest_epoch_is_used_once_all_know_it),
+    cmocka_unit_test(who_asked_for_a_rotation_is_told_of_its_end),
     cmocka_unit_test(serves_once_every_lcore_is_ready),
     cmocka_unit_test(signature_returns_to_the_lcore_that_asked),
     cmocka_unit_test(queue_of_slow_signatures_is_bounded),

@@ -86,8 +86,8 @@ static void every_wrong_length_and_type_is_refused(void **state) {
     }
     static const unsigned int lengths[] = {
       /* those of the tail, none included */
-      [RN_MSG_READY] = 1,  [RN_MSG_SIGN_REQ] = 147, [RN_MSG_LOG] = 401,
-      [RN_MSG_CONN] = 257, [RN_MSG_CONNS_END] = 1,  [RN_MSG_QLOG_TEXT] = 481
+      [RN_MSG_READY] = 1,     [RN_MSG_SIGN_REQ] = 147,  [RN_MSG_LOG] = 401,    [RN_MSG_CONN] = 257,
+      [RN_MSG_CONNS_END] = 1, [RN_MSG_QLOG_TEXT] = 481, [RN_MSG_KEYS_DONE] = 1
     };
     bool listed = type < sizeof(lengths) / sizeof(lengths[0]);
     assert_int_equal(good, listed ? lengths[type] : 0);
