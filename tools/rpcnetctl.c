@@ -30,7 +30,7 @@ static const char doc[] =
     "Exit status: 0, 1 when the node does not answer, 2 for a wrong command line.\n\n"
     "example: rpcnetctl stats --json";
 
-enum { OPT_LCORE = 256, OPT_CLIENT, OPT_SECONDS };
+enum { OPT_LCORE = 256, OPT_CLIENT, OPT_SECONDS, OPT_WATCH };
 
 static const struct argp_option options[] = {
   { "json", 'j', NULL, 0, "Print JSON", 0 },
@@ -38,6 +38,8 @@ static const struct argp_option options[] = {
   { "count", 'n', "N", 0, "trace: the newest N of each lcore (20); connections: at most N (1000)",
     0 },
   { "follow", 'f', NULL, 0, "trace: go on with new ones", 0 },
+  { "watch", OPT_WATCH, "SECONDS", OPTION_ARG_OPTIONAL,
+    "stats: rates per second and lcore, again and again (every second)", 0 },
   { "lcore", OPT_LCORE, "I", 0, "connections: only of this lcore", 0 },
   { "client", OPT_CLIENT, "ADDRESS", 0, "qlog next: of a client with this IP address", 0 },
   { "seconds", OPT_SECONDS, "S", 0, "qlog: how long (10)", 0 },
@@ -59,7 +61,7 @@ struct args {
   const char *socket;
   const char *client;
   bool json, all, follow;
-  uint32_t count, lcore, seconds; /* UINT32_MAX: not given */
+  uint32_t count, lcore, seconds, watch_s; /* UINT32_MAX: not given */
 };
 
 /* ---- commands ---- */
@@ -92,6 +94,8 @@ static int run_status(const struct args *a) {
 static void print_stats(FILE *out, yyjson_val *r) { rn_ctl_print_stats(out, r, false); }
 static void print_all_stats(FILE *out, yyjson_val *r) { rn_ctl_print_stats(out, r, true); }
 static int run_stats(const struct args *a) {
+  if (a->watch_s != UINT32_MAX)
+    return rn_ctl_watch(a->socket, a->watch_s, a->json);
   return show(a, "{\"request\": \"stats\"}", a->all ? print_all_stats : print_stats);
 }
 
@@ -257,6 +261,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case OPT_SECONDS:
     a->seconds = number(state, "--seconds", arg);
     return 0;
+  case OPT_WATCH:
+    a->watch_s = arg != NULL ? number(state, "--watch", arg) : 1;
+    if (a->watch_s == 0)
+      argp_error(state, "--watch: at least one second");
+    return 0;
   case OPT_CLIENT:
     a->client = arg;
     return 0;
@@ -279,7 +288,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 int main(int argc, char **argv) {
   struct args args = {
-    .socket = DEFAULT_SOCKET, .count = UINT32_MAX, .lcore = UINT32_MAX, .seconds = UINT32_MAX
+    .socket = DEFAULT_SOCKET,
+    .count = UINT32_MAX,
+    .lcore = UINT32_MAX,
+    .seconds = UINT32_MAX,
+    .watch_s = UINT32_MAX,
   };
   const struct argp argp = { options, parse, "COMMAND", doc, NULL, NULL, NULL };
   argp_err_exit_status = EXIT_USAGE;

@@ -2,7 +2,8 @@
  *
  *   rpcnetctl.c        the command line
  *   rpcnetctl_ask.c    one exchange with the node
- *   rpcnetctl_print.c  its answers as tables */
+ *   rpcnetctl_print.c  its answers as tables
+ *   rpcnetctl_watch.c  rates, interval by interval */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,3 +32,7 @@ void rn_ctl_print_secrets(FILE *out, yyjson_val *result);
 void rn_ctl_print_connections(FILE *out, yyjson_val *result);
 /* head: with the names of the columns. */
 void rn_ctl_print_traces(FILE *out, yyjson_val *result, bool head);
+
+/* Prints rates per second and lcore every seconds >= 1, as a table or, json, as one object a line: in place on a terminal, line after line elsewhere. Goes on
+ * until SIGINT, SIGTERM or a reader that went; then the exit status is EXIT_SUCCESS, and EXIT_FAILURE when the node does not answer. */
+int rn_ctl_watch(const char *socket_path, uint32_t seconds, bool json);
