@@ -138,6 +138,9 @@ char *rn_stats_json(struct rn_node *n, size_t *len) {
     return NULL;
   rn_node_sample(n, false);
   yyjson_mut_obj_add_str(doc, r, "node", n->cfg->node.name);
+  yyjson_mut_val *rpc = yyjson_mut_obj_add_obj(doc, r, "rpc");
+#define RN_EXPOSED(name, help) yyjson_mut_obj_add_real(doc, rpc, #name, n->rates.name);
+#include "schema/metrics/exposed.def"
   yyjson_mut_val *control = yyjson_mut_obj_add_obj(doc, r, "control");
 #define RN_METRIC(name, kind, unit, help)                                                          \
   yyjson_mut_obj_add_uint(doc, control, #name, n->stats.name);

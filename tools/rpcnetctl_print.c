@@ -90,6 +90,13 @@ void rn_ctl_print_stats(FILE *out, yyjson_val *r, bool all) {
   yyjson_val *lcores = yyjson_obj_get(r, "lcores"), *m, *key, *value;
   const char *group = "";
   size_t i, count, shown = 0;
+  yyjson_val *rpc = yyjson_obj_get(r, "rpc");
+  if (rpc != NULL) { /* yyjson counts on from the address */
+    fprintf(out, "rpc, in the last second\n");
+    yyjson_obj_foreach(rpc, i, count, key, value)
+        fprintf(out, "  %-24s %16.1f\n", yyjson_get_str(key), yyjson_get_num(value));
+    fprintf(out, "\n");
+  }
   yyjson_arr_foreach(yyjson_obj_get(r, "metrics"), i, count, m) {
     if (strcmp(group, text(m, "group")) != 0) {
       group = text(m, "group");
@@ -99,7 +106,7 @@ void rn_ctl_print_stats(FILE *out, yyjson_val *r, bool all) {
   }
   fprintf(out, "\ncontrol\n");
   yyjson_val *control = yyjson_obj_get(r, "control");
-  if (control == NULL) /* yyjson counts on from the address */
+  if (control == NULL) /* the same */
     return;
   yyjson_obj_foreach(control, i, count, key, value) {
     if (all || yyjson_get_uint(value) != 0)
