@@ -14,6 +14,7 @@
 #include "control/sandbox.h"
 #include "control/startup.h"
 #include "control/topo_of.h"
+#include "quic/secret.h"
 #include "sys/channel.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -204,7 +205,9 @@ static int run(const char *config) {
   node.bpf_attached = startup.bpf_attached;
   node.channel = RN_PARENT_FD_CHANNEL;
   node.privileged = hello.privileged != 0;
-  node.epoch_base = hello.seed[0];
+  /* Made of the seed, not cut from it: the data plane gets to know it. */
+  (void)rn_secret_key(hello.seed, sizeof(hello.seed), RN_SECRET_RESET, UINT32_MAX, &node.epoch_base,
+                      1);
   node.signer.loop = &loop;
   use_secret(&hello);
   rn_startup_correct(&startup, &hello, fds, &fd_count);
