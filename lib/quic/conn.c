@@ -551,7 +551,8 @@ int rn_quic_conn_update_keys(struct rn_quic_conn *c, uint64_t now_ns) {
 }
 
 bool rn_quic_conn_above_share(const struct rn_quic_conn *c, uint32_t total) {
-  return c->stream_count > total / c->q->stats.conns;
+  const uint32_t share = total / c->q->lim.conns;
+  return c->stream_count > (share > 0 ? share : 1);
 }
 
 bool rn_quic_conn_is_server(const struct rn_quic_conn *c) { return c->server; }

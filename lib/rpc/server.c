@@ -127,11 +127,12 @@ void call_set_state(struct rn_call *c, enum call_event ev) {
   c->state = next;
 }
 
-/* The last quarter of the call objects is for connections that have less than their share of all: who takes what there is takes it from
- * himself. */
+/* The last quarter of the call objects is kept: of it, each connection may have what it could if there were as many as there may be. However many take what
+ * they can get, who has few calls is served. */
 static bool may_call(const struct rn_rpc_server *v, const struct rn_quic_stream *s) {
-  return rn_slab_free_count(v->calls) > v->lim.calls / 4 ||
-         !rn_quic_conn_above_share(rn_quic_stream_conn(s), v->lim.calls);
+  const uint32_t kept = v->lim.calls / 4;
+  return rn_slab_free_count(v->calls) > kept ||
+         !rn_quic_conn_above_share(rn_quic_stream_conn(s), kept);
 }
 
 static struct rn_call *call_new(struct rn_rpc_server *v, struct rn_quic_stream *s) {

@@ -18,7 +18,7 @@ static int setup_bbr(void **state) {
 
 static int setup_few_calls(void **state) {
   (void)state;
-  return setup_with(0, 16);
+  return setup_with(0, 256);
 }
 
 /* ---- calls ---- */
@@ -514,33 +514,35 @@ static void without_send_buffers_calls_end_all_the_same(void **state) {
   expect_result("echo", params, sizeof(params), params, sizeof(params));
 }
 
-/* 16 calls in all: one connection takes 12, which is more than its half; the others are for who comes after it. */
+/* 256 calls in all: three quarters are for who comes first, and of the last 64 each of the 32 connections that there may be can have 2. */
 static void the_last_calls_are_for_others(void **state) {
   (void)state;
-  static struct outcome greedy[14], modest[3];
+  enum { GREEDY = 5, WANTED = 200, FIRST = 192, KEPT = 2 };
+  static struct outcome greedy[GREEDY][WANTED], modest[KEPT];
   uint8_t ms[8] = { 0x90, 1 }; /* 400 */
-  const struct rn_path path = { .local = { .ip = { 10, 0, 0, 1 }, .port = 4000, .family = 4 },
-                                .remote = { .ip = { 10, 0, 0, 2 }, .port = 8080, .family = 4 } };
-  struct rn_quic_conn *first = w->client.conn, *c;
-  assert_int_equal(rn_quic_connect(w->client.q, net_now(w->net), &path, "localhost", &c), RN_OK);
-  run_ms(20);
-  assert_int_equal(w->client.ready, 2);
-  struct rn_quic_conn *second = w->client.conn;
-  w->client.conn = first;
-  for (int i = 0; i < 14; i++)
-    call("sleep", ms, 8, &greedy[i]);
-  run_ms(50);
-  assert_int_equal(rn_rpc_server_stats(w->rpc_server)->calls, 12);
-  assert_int_equal(rn_rpc_server_stats(w->rpc_server)->call_limit, 2);
-  w->client.conn = second;
-  for (int i = 0; i < 3; i++)
-    call("sleep", ms, 8, &modest[i]);
+  struct rn_path path = { .local = { .ip = { 10, 0, 0, 1 }, .port = 4000, .family = 4 },
+                          .remote = { .ip = { 10, 0, 0, 2 }, .port = 8080, .family = 4 } };
+  const struct rn_rpc_stats *st = rn_rpc_server_stats(w->rpc_server);
+  for (int c = 0; c <= GREEDY; c++) { /* the first connection is there already */
+    for (int i = 0; i < (c < GREEDY ? WANTED : KEPT); i++)
+      call("sleep", ms, 8, c < GREEDY ? &greedy[c][i] : &modest[i]);
+    run_ms(20);
+    assert_int_equal(st->calls, FIRST + KEPT * c);
+    if (c < GREEDY) {
+      struct rn_quic_conn *next;
+      path.local.port++;
+      assert_int_equal(rn_quic_connect(w->client.q, net_now(w->net), &path, "localhost", &next),
+                       RN_OK);
+      run_ms(20);
+      assert_int_equal(w->client.ready, c + 2);
+    }
+  }
+  assert_int_equal(st->call_limit, GREEDY * WANTED - FIRST - KEPT * (GREEDY - 1));
   run_ms(600);
-  for (int i = 0; i < 14; i++)
-    assert_int_equal(greedy[i].err == RN_OK, i < 12);
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < WANTED; i++)
+    assert_int_equal(greedy[0][i].err == RN_OK, i < FIRST);
+  for (int i = 0; i < KEPT; i++)
     assert_int_equal(modest[i].done == 1 && modest[i].err == RN_OK, 1);
-  assert_int_equal(rn_rpc_server_stats(w->rpc_server)->call_limit, 2);
 }
 
 /* A path that stands still for a while makes a client send again what is on its way; then both arrive. For ten thousand small calls that is as many frames

@@ -113,6 +113,8 @@ static int setup_with(uint32_t server_segs, uint32_t calls) {
   w->client.params.config.cc = client_cc;
   if (server_segs != 0)
     w->server.params.limits.segs = w->server.params.limits.bulk_segs = server_segs;
+  if (calls != 0)
+    w->server.params.limits.conns = 32;
   server_events = *w->server.params.events;
   server_events.stream_open = server_open, server_events.stream_data = server_data,
   server_events.stream_reset = server_reset;
