@@ -5,11 +5,13 @@ import random
 import socket
 import ssl
 import struct
+from types import SimpleNamespace
 
 from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.quic import events
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
+from aioquic.quic.packet import QuicFrameType
 
 WAIT_S = 10
 
@@ -118,6 +120,8 @@ class Peer(QuicConnectionProtocol):
         self.raw_frames = []
         quic._write_ping_frame = self._write_raw_or_ping
         self._write_ping = QuicConnection._write_ping_frame.__get__(quic)
+        self._get_stream = quic._get_or_create_stream
+        quic._get_or_create_stream = self._stream_that_may_be_reset_again
 
     # Frames that aioquic has no call for go where it would write a PING.
     def _write_raw_or_ping(self, builder, uids=(), comment=""):
@@ -125,6 +129,14 @@ class Peer(QuicConnectionProtocol):
         while self.raw_frames:
             kind, body = self.raw_frames.pop(0)
             builder.start_frame(kind, capacity=8 + len(body)).push_bytes(body)
+
+    # STOP_SENDING comes again when the peer takes the packet it was in for lost. aioquic 1.2 asserts that a stream is reset once, and the packet of the
+    # second one is never acknowledged, so that the peer sends it again and again.
+    def _stream_that_may_be_reset_again(self, frame_type, stream_id):
+        stream = self._get_stream(frame_type, stream_id)
+        if frame_type == QuicFrameType.STOP_SENDING and stream.sender._reset_error_code is not None:
+            return SimpleNamespace(sender=SimpleNamespace(reset=lambda error_code: None))
+        return stream
 
     def send_raw_frames(self, *frames):
         """Frames of (type, body), in one packet."""
