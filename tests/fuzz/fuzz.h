@@ -60,6 +60,13 @@ static inline const uint8_t *fuzz_bytes(struct fuzz_in *in, size_t n, size_t *go
   return p;
 }
 
+/* For the sanitizer to look at. */
+static inline void fuzz_read_all(const void *p, size_t n) {
+  volatile uint8_t sum = 0;
+  for (size_t i = 0; i < n; i++)
+    sum = (uint8_t)(sum + ((const uint8_t *)p)[i]);
+}
+
 /* Prefixes of n bytes worth a look: all of the first ones and the last, some of those between. */
 static inline size_t fuzz_next_cut(size_t cut, size_t n) {
   return cut < 64 || cut + 8 >= n ? cut + 1 : cut + (n - cut) / 8;

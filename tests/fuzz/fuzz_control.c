@@ -1,9 +1,6 @@
 /* tests/fuzz/fuzz_control.c: control among those who may be its enemies: the memory that it shares with a data plane, a user of its admin socket, and what
  * rpcnetctl is told.
  *
- *   1 octet     bit 0: the region as control reads it while it runs (then steps), else as it is attached (then writes)
- *   a write     2 octets where, in the region's header and description; 1 octet how: 0-127 this is added, 128-191 8 octets take the place, else
- *               the region's size less 2 octets does
  *   steps       1 octet: low half what, bit 4 which lcore
  *     0         a message: 1 octet type, 2 octets length of the tail, 1 octet what it is filled with
  *     1         a sound request for a signature: 1 octet scheme; 2 a line for the log: 1 octet level, n octets
@@ -14,8 +11,8 @@
  *     12        somebody wants connections or a log: 1 octet what, 1 octet of what; 13: an lcore answers: 1 octet type, 1 octet job (1: the last), 1 octet status, next or
  *               last, 1 octet n, n octets; 14: traces are read
  *
- * Checked: a region is attached only when all its parts are where they belong and every field is in its range, and else says why; control takes no more
- * messages at a time than a ring holds, counts each, answers each request for a signature once, and each job once; what it tells rpcnetctl is JSON, and rpcnetctl prints it. */
+ * Checked: control takes no more messages at a time than a ring holds, counts each, answers each request for a signature once, and each job once; what it
+ * tells rpcnetctl is JSON, and rpcnetctl prints it. */
 #include "fuzz.h"
 
 #include <errno.h>
@@ -114,65 +111,6 @@ static uint8_t *copy_of_region(void) {
   CHECK(mem != NULL);
   memcpy(mem, region, region_bytes);
   return mem;
-}
-
-/* ---- attaching ---- */
-
-static void read_all(const void *p, size_t n) {
-  volatile uint8_t sum = 0;
-  for (size_t i = 0; i < n; i++)
-    sum = (uint8_t)(sum + ((const uint8_t *)p)[i]);
-}
-
-static void check_attached(const struct rn_topo_view *v, const uint8_t *mem) {
-  char why[256];
-  size_t n;
-  CHECK(v->base == mem && v->bytes == region_bytes);
-  CHECK(rn_topo_check(&v->topo, why, sizeof(why)) == RN_OK);
-  const char *cert = rn_topo_cert(v, &n);
-  CHECK(n > 0 && fuzz_inside(mem, region_bytes, cert, n));
-  read_all(cert, n);
-  const char *ca = rn_topo_ca(v, &n);
-  CHECK(ca == NULL ? n == 0 : fuzz_inside(mem, region_bytes, ca, n));
-  CHECK(rn_topo_fd_count(&v->topo) == 2 + v->topo.lcore_count);
-  for (uint32_t i = 0; i < v->topo.lcore_count; i++) {
-    struct rn_ring_tx tx;
-    struct rn_ring_rx rx;
-    struct rn_lcore_stats st;
-    CHECK(fuzz_inside(mem, region_bytes, rn_topo_stats(v, i), sizeof(struct rn_stats_page)));
-    CHECK(rn_stats_read(rn_topo_stats(v, i), &st, NULL) == RN_OK);
-    CHECK(rn_topo_lcore_rings(v, i, &tx, &rx) == RN_OK);
-    CHECK(rn_topo_control_rings(v, i, &rx, &tx) == RN_OK);
-  }
-}
-
-static void attach(struct fuzz_in *in) {
-  static struct rn_topo_view v, before;
-  uint8_t *mem = copy_of_region();
-  struct rn_region_hdr hdr;
-  char why[256];
-  memcpy(&hdr, mem, sizeof(hdr));
-  size_t reach = hdr.topo_off + sizeof(struct rn_topo);
-  while (fuzz_more(in)) {
-    size_t at = fuzz_le(in, 2) % reach;
-    uint8_t how = fuzz_u8(in);
-    uint64_t value = how < 192 ? 0 : region_bytes - fuzz_le(in, 2);
-    if (how >= 128 && how < 192)
-      value = fuzz_le(in, 8);
-    if (how < 128)
-      mem[at] = (uint8_t)(mem[at] + how);
-    else
-      memcpy(mem + at, &value, reach - at < 8 ? reach - at : 8);
-  }
-  memset(&v, 0x5a, sizeof(v));
-  memset(&before, 0x5a, sizeof(before));
-  memset(why, 0, sizeof(why));
-  int err = rn_topo_attach(mem, region_bytes, &v, why, sizeof(why));
-  if (err == RN_OK)
-    check_attached(&v, mem);
-  else
-    CHECK(err == RN_ERR_CORRUPT && why[0] != 0 && memcmp(&v, &before, sizeof(v)) == 0);
-  free(mem);
 }
 
 /* ---- running ---- */
@@ -372,7 +310,7 @@ static struct rn_inspect_client asker;
 
 static void on_job_text(void *arg, const char *text, size_t len) {
   (void)arg;
-  read_all(text, len);
+  fuzz_read_all(text, len);
 }
 
 static void on_job_done(void *arg, char *json, size_t len) {
@@ -509,9 +447,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   struct fuzz_in in = { data, data + len };
   if (region == NULL)
     once();
-  if (fuzz_u8(&in) & 1)
-    run(&in);
-  else
-    attach(&in);
+  run(&in);
   return 0;
 }

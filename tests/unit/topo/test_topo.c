@@ -2,51 +2,10 @@
 #include "rn_test.h"
 #include "ring/msg.h"
 #include "topo/topo.h"
+#include "sample.h"
 #include "util/err.h"
 
-static const char cert[] =
-    "-----BEGIN CERTIFICATE-----\nnot a real one\n-----END CERTIFICATE-----\n";
 static char why[256];
-
-static struct rn_topo sample(void) {
-  struct rn_topo t;
-  memset(&t, 0, sizeof(t));
-  strcpy(t.node_name, "node-1");
-  t.start_unix_ns = 1700000000000000000ull;
-  t.lcore_count = 3;
-  t.port_count = 1;
-  t.log_level = 2;
-  t.memory_mb = 256;
-  t.mbufs_per_lcore = 8192;
-  t.rx_descs = t.tx_descs = 1024;
-  t.ring = (struct rn_ring_size){ .slot_count = 256, .bytes_cap = 65536 };
-  t.quic_limits = (struct rn_quic_limits){ .conns = 1000,
-                                           .half_open = 100,
-                                           .streams = 100000,
-                                           .segs = 4096,
-                                           .bulk_segs = 256,
-                                           .sign_jobs = 64,
-                                           .heap_bytes = 64u << 20 };
-  t.quic.listen = true;
-  t.quic.handshake_timeout_ns = 10000000000ull;
-  t.quic.conn_window = t.quic.stream_window = 1 << 20;
-  t.quic.max_streams_bidi = 10000;
-  t.quic.send_bytes = 1 << 20;
-  t.quic.max_udp_payload = 1452;
-  t.cid.lcore_count = 3;
-  strcpy(t.tls.alpn, "h3");
-  t.rpc = (struct rn_topo_rpc){ .calls = 1000,
-                                .request_bytes_max = 1 << 20,
-                                .response_bytes_max = 1 << 20,
-                                .message_bytes_max = 1 << 20,
-                                .buffer_bytes = 1 << 26 };
-  for (int i = 0; i < 3; i++)
-    t.lcores[i].cpu = i - 1;
-  t.ports[0].driver = RN_TOPO_AF_PACKET;
-  strcpy(t.ports[0].interface, "eth0");
-  t.ports[0].udp_port = 8080;
-  return t;
-}
 
 struct region {
   struct rn_topo topo;
@@ -55,16 +14,16 @@ struct region {
 };
 
 static void region_make(struct region *r) {
-  r->topo = sample();
-  r->bytes = rn_topo_footprint(&r->topo, sizeof(cert), 0);
+  r->topo = sample_topo();
+  r->bytes = rn_topo_footprint(&r->topo, sizeof(sample_cert), 0);
   assert_int_not_equal(r->bytes, 0);
   assert_int_equal(r->bytes % 4096, 0);
   r->mem = aligned_alloc(4096, r->bytes);
   assert_non_null(r->mem);
   memset(r->mem, 0, r->bytes);
-  assert_int_equal(
-      rn_topo_build(r->mem, r->bytes, &r->topo, cert, sizeof(cert), NULL, 0, 42, why, sizeof(why)),
-      RN_OK);
+  assert_int_equal(rn_topo_build(r->mem, r->bytes, &r->topo, sample_cert, sizeof(sample_cert), NULL,
+                                 0, 42, why, sizeof(why)),
+                   RN_OK);
 }
 
 static void what_control_builds_the_data_plane_reads(void **state) {
@@ -75,8 +34,8 @@ static void what_control_builds_the_data_plane_reads(void **state) {
   region_make(&r);
   assert_int_equal(rn_topo_attach(r.mem, r.bytes, &v, why, sizeof(why)), RN_OK);
   assert_memory_equal(&v.topo, &r.topo, sizeof(v.topo));
-  assert_string_equal(rn_topo_cert(&v, &n), cert);
-  assert_int_equal(n, sizeof(cert));
+  assert_string_equal(rn_topo_cert(&v, &n), sample_cert);
+  assert_int_equal(n, sizeof(sample_cert));
   assert_null(rn_topo_ca(&v, &n));
   assert_int_equal(n, 0);
   assert_int_equal(rn_topo_fd_count(&v.topo), 5);
@@ -176,7 +135,7 @@ static void errors_name_the_field(void **state) {
   (void)state;
   struct rn_topo t;
 #define REFUSED(change, field)                                                                     \
-  t = sample();                                                                                    \
+  t = sample_topo();                                                                               \
   change;                                                                                          \
   refused(&t, field)
   REFUSED(t.lcore_count = 0, "lcore_count");
@@ -208,7 +167,7 @@ static void errors_name_the_field(void **state) {
        t.ports[0].addrs[0] = (struct rn_topo_addr){ .addr = { .family = 4 }, .prefix_bits = 33 }),
       "prefix_bits");
 #undef REFUSED
-  t = sample();
+  t = sample_topo();
   t.tls.cert.bytes = 1;
   assert_int_equal(rn_topo_check(&t, why, sizeof(why)), RN_OK);
   t.ports[0].driver = RN_TOPO_NULL; /* the one that has no interface */
@@ -218,18 +177,19 @@ static void errors_name_the_field(void **state) {
 
 static void nothing_is_built_from_what_would_be_refused(void **state) {
   (void)state;
-  struct rn_topo t = sample(), before;
+  struct rn_topo t = sample_topo(), before;
   t.quic.max_udp_payload = 0;
   before = t;
   size_t bytes = rn_topo_footprint(&t, 10, 0);
   uint8_t *mem = aligned_alloc(4096, bytes);
   assert_non_null(mem);
   memset(mem, 0, bytes);
-  assert_int_equal(rn_topo_build(mem, bytes, &t, cert, 10, NULL, 0, 1, why, sizeof(why)),
+  assert_int_equal(rn_topo_build(mem, bytes, &t, sample_cert, 10, NULL, 0, 1, why, sizeof(why)),
                    RN_ERR_INVAL);
   assert_memory_equal(&t, &before, sizeof(t));
-  assert_int_equal(rn_topo_build(mem, bytes - 64, &t, cert, 10, NULL, 0, 1, why, sizeof(why)),
-                   RN_ERR_INVAL);
+  assert_int_equal(
+      rn_topo_build(mem, bytes - 64, &t, sample_cert, 10, NULL, 0, 1, why, sizeof(why)),
+      RN_ERR_INVAL);
   assert_int_equal(rn_topo_footprint(&t, 0, 0), 0); /* no certificate */
   assert_int_equal(rn_topo_footprint(&t, RN_TOPO_BLOB_MAX + 1, 0), 0);
   free(mem);
