@@ -6,7 +6,7 @@
  *                            v            v           v
  *                          FREE        CLOSING     DRAINING ---3 PTO---> FREE
  *
- * A connection gives its memory back when it ends: what stays for 3 PTO (RFC 9000 section 10.2) is the slot, so that late packets
+ * A connection gives its memory back when it ends: what stays for 3 PTO (RFC 9000 section 10.2), LINGER_MAX_NS at most, is the slot, so that late packets
  * find it, and the CONNECTION_CLOSE to answer them with. When slots run out the one that ended first makes room. */
 #include "quic/contain.h"
 #include "quic/quic_priv.h"
@@ -353,7 +353,11 @@ static void count_close(struct rn_quic *q, const struct rn_quic_close *why) {
   q->stats.conns_closed++;
 }
 
-/* Events, then everything but the slot is given back. linger: the slot stays for 3 PTO. */
+/* Whoever is slow to acknowledge makes the PTO as long as he likes. How long his slot stays is not for him to say: afterwards a late packet meets a stateless
+ * reset (RFC 9000 section 10.2). */
+#define LINGER_MAX_NS UINT64_C(5000000000)
+
+/* Events, then everything but the slot is given back, which stays for 3 PTO. */
 static void conn_end(struct rn_quic_conn *c, enum conn_event ev, const struct rn_quic_close *why) {
   struct rn_quic *q = c->q;
   uint64_t pto_ns = ngtcp2_conn_get_pto(c->ng);
@@ -380,7 +384,8 @@ static void conn_end(struct rn_quic_conn *c, enum conn_event ev, const struct rn
     return;
   }
   rn_list_push_back(&q->lingering, &c->linger_node);
-  rn_wheel_set(q->wheel, &c->timer, q->now_ns + 3 * pto_ns);
+  const uint64_t linger_ns = 3 * pto_ns < LINGER_MAX_NS ? 3 * pto_ns : LINGER_MAX_NS;
+  rn_wheel_set(q->wheel, &c->timer, q->now_ns + linger_ns);
 }
 
 void conn_close_now(struct rn_quic_conn *c, bool app, uint64_t code) {

@@ -266,13 +266,20 @@ static void close_reaches_the_peer_with_its_code(void **state) {
   (void)state;
   struct world w;
   begin(&w);
+  /* So slow that 3 PTO are longer than a slot may stay. */
+  w.client_host->link.delay_ns = w.server_host->link.delay_ns = 3000 * MS;
+  for (int i = 0; i < 3; i++) {
+    call(&w, "hello", 5);
+    run_ms(&w, 7000, NULL);
+  }
   rn_quic_conn_close(w.client.conn, 42);
-  assert_true(run_ms(&w, 1000, both_closed));
+  assert_true(run_ms(&w, 4000, both_closed));
+  assert_int_equal(rn_quic_stats(w.server.q)->conns, 1);
   assert_int_equal(w.client.why.kind, RN_QUIC_CLOSE_LOCAL);
   assert_int_equal(w.server.why.kind, RN_QUIC_CLOSE_PEER);
   assert_true(w.server.why.app);
   assert_int_equal(w.server.why.code, 42);
-  run_ms(&w, 5000, NULL); /* closing and draining periods */
+  run_ms(&w, 5100, NULL); /* closing and draining periods */
   assert_int_equal(rn_quic_stats(w.server.q)->conns, 0);
   assert_int_equal(rn_quic_stats(w.client.q)->conns, 0);
   assert_int_equal(rn_quic_stats(w.server.q)->heap_bytes, 0);
