@@ -349,6 +349,20 @@ bool rn_members_judge(struct rn_members *m, struct rn_member *who, enum rn_swim_
   return true;
 }
 
+bool rn_members_vouch(struct rn_members *m, struct rn_member *who, uint64_t now_ns) {
+  if (who->state == RN_SWIM_ALIVE || who->state == RN_SWIM_LEFT || who == m->self ||
+      who->incarnation >= RN_INCARNATION_MAX)
+    return false;
+  if (dead(who)) {
+    if (!claim_addr(m, who, who->alias, who->incarnation + 1, &who->addr, now_ns))
+      return false;
+    index_addr(m, who);
+  }
+  who->incarnation++;
+  set_state(m, who, RN_SWIM_ALIVE, now_ns);
+  return true;
+}
+
 /* ---- ourselves ---- */
 
 int rn_members_init(void *mem, uint32_t capacity, const uint8_t hash_key[16],

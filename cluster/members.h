@@ -100,6 +100,10 @@ unsigned int rn_members_apply(struct rn_members *m, const struct rn_swim_update 
 bool rn_members_judge(struct rn_members *m, struct rn_member *who, enum rn_swim_state state,
                       uint64_t now_ns);
 
+/* He was heard, and does not refute himself: who is not Alive, and did not leave, is so again, at an incarnation one higher, which others take for newer. True:
+ * that is new. */
+bool rn_members_vouch(struct rn_members *m, struct rn_member *who, uint64_t now_ns);
+
 /* Of ourselves, each at a higher incarnation, which others take for newer. RN_OK or RN_ERR_LIMIT. After leave we do not refute. */
 int rn_members_tag_set(struct rn_members *m, struct rn_bin_str key, struct rn_bin_str value);
 void rn_members_tag_unset(struct rn_members *m, struct rn_bin_str key);

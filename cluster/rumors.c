@@ -6,6 +6,7 @@
 
 void rn_rumors_init(struct rn_rumors *r) {
   r->count = 0;
+  r->too_long = 0;
   for (uint32_t i = 0; i < RN_RUMOR_ROUNDS_MAX; i++)
     rn_list_init(&r->by_told[i]);
 }
@@ -24,6 +25,10 @@ void rn_rumors_forget(struct rn_rumors *r, struct rn_member *who) {
 
 void rn_rumors_tell(struct rn_rumors *r, struct rn_member *who) {
   rn_rumors_forget(r, who);
+  if (rn_member_bytes(who) > RN_RUMOR_BYTES_MAX) {
+    r->too_long++;
+    return;
+  }
   rn_list_push_back(&r->by_told[0], &who->rumor);
   r->count++;
 }
@@ -52,7 +57,7 @@ uint32_t rn_rumors_pick(struct rn_rumors *r, uint32_t rounds, const struct rn_me
          at = next) {
       struct rn_member *who = RN_LIST_ENTRY(at, struct rn_member, rumor);
       next = at->next;
-      if (who->alias || (who == to && who->state == RN_SWIM_ALIVE))
+      if (who->alias || who == to)
         continue;
       if (rn_member_bytes(who) > budget_bytes) {
         if (++passed_over == PASSED_OVER_MAX)

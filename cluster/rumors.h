@@ -8,10 +8,13 @@
 
 #define RN_RUMOR_ROUNDS_MAX 64u
 #define RN_RUMOR_PICK_MAX   32u /* in one message */
+/* What is longer on the wire fits no message beside the longest names, and is not told. */
+#define RN_RUMOR_BYTES_MAX 780u
 
 struct rn_rumors {
   struct rn_list by_told[RN_RUMOR_ROUNDS_MAX]; /* members by how often they were told of */
   uint32_t count;
+  uint64_t too_long; /* news not told: above RN_RUMOR_BYTES_MAX */
 };
 
 void rn_rumors_init(struct rn_rumors *r); /* no news */
@@ -25,7 +28,7 @@ void rn_rumors_tell(struct rn_rumors *r, struct rn_member *who);
 void rn_rumors_forget(struct rn_rumors *r, struct rn_member *who);
 
 /* Whom to tell of in a message to `to` (may be NULL) that has room for budget_bytes of updates: fills out[0..cap), at most RN_RUMOR_PICK_MAX, and counts
- * each as told. Left out are aliases, which are nobody's name, and `to`, unless we do not think him Alive: then he has to hear it. Returns how many. */
+ * each as told. Left out are aliases, which are nobody's name, and `to`: what he has to hear of himself is not left to chance. Returns how many. */
 uint32_t rn_rumors_pick(struct rn_rumors *r, uint32_t rounds, const struct rn_member *to,
                         size_t budget_bytes, struct rn_member **out, uint32_t cap);
 

@@ -22,7 +22,7 @@ static uint32_t watched_by(uint32_t host, uint32_t count, uint32_t without, uint
     if (other != host)
       table_add(m, other, other == without ? RN_SWIM_FAILED : RN_SWIM_ALIVE);
   }
-  uint32_t n = rn_kring_watched(m, NULL, found);
+  uint32_t n = rn_kring_watched(m, rn_members_self(m), NULL, found);
   for (uint32_t i = 0; i < n; i++)
     out[i] = (uint32_t)atoi(found[i]->id + 1);
   free(mem);
@@ -90,9 +90,58 @@ static void only_those_who_count_are_watched(void **state) {
   struct rn_member *out[RN_KRING];
   for (uint32_t i = 2; i < 40; i++)
     table_add(m, i, i == 4 ? RN_SWIM_SUSPECT : RN_SWIM_ALIVE);
-  assert_int_equal(rn_kring_watched(m, is_even, out), RN_KRING);
+  assert_int_equal(rn_kring_watched(m, rn_members_self(m), is_even, out), RN_KRING);
   for (uint32_t i = 0; i < RN_KRING; i++)
     assert_true(is_even(out[i]));
+  free(m);
+}
+
+/* Who takes no part has a watcher on each ring, all of them agree on it, and nobody else watches him. */
+static void who_takes_no_part_is_watched_by_those_before_him(void **state) {
+  (void)state;
+  struct rn_members *m = table_new(128, NULL, NULL, 0);
+  uint32_t watchers[100] = { 0 };
+  for (uint32_t i = 2; i < 100; i++)
+    table_add(m, i, i % 10 == 4 ? RN_SWIM_FAILED : RN_SWIM_ALIVE);
+  for (uint32_t i = 0; i < rn_members_count(m); i++) {
+    struct rn_member *of = rn_members_at(m, i), *kept[128];
+    if (!is_even(of) || of->state != RN_SWIM_ALIVE)
+      continue;
+    uint32_t n = rn_kring_kept(m, of, is_even, kept, 128);
+    assert_true(n < 128);
+    assert_int_equal(rn_kring_kept(m, of, is_even, kept, n / 2), n);
+    for (uint32_t k = 0; k < n; k++) {
+      assert_true(!is_even(kept[k]) && kept[k]->state == RN_SWIM_ALIVE);
+      assert_true(rn_kring_watches(m, of, kept[k], is_even));
+      watchers[kept[k]->addr.ip[3]]++;
+    }
+    for (uint32_t k = 0, also = 0; k < rn_members_count(m); k++) {
+      struct rn_member *who = rn_members_at(m, k);
+      also += !is_even(who) && rn_kring_watches(m, of, who, is_even);
+      assert_true(k + 1 < rn_members_count(m) || also == n);
+    }
+  }
+  for (uint32_t i = 1; i < 100; i += 2)
+    assert_in_range(watchers[i], 1, RN_KRING);
+  free(m);
+}
+
+static void who_watches_can_be_asked(void **state) {
+  (void)state;
+  struct rn_members *m = table_new(64, NULL, NULL, 0);
+  for (uint32_t i = 2; i < 20; i++)
+    table_add(m, i, RN_SWIM_ALIVE);
+  for (uint32_t i = 0; i < rn_members_count(m); i++) {
+    struct rn_member *of = rn_members_at(m, i), *out[RN_KRING];
+    uint32_t n = rn_kring_watched(m, of, NULL, out), watched = 0;
+    assert_int_equal(n, RN_KRING);
+    for (uint32_t k = 0; k < n; k++)
+      assert_true(rn_kring_watches(m, of, out[k], NULL));
+    for (uint32_t k = 0; k < rn_members_count(m); k++)
+      watched += rn_kring_watches(m, of, rn_members_at(m, k), NULL);
+    assert_int_equal(watched, RN_KRING);
+  }
+  assert_false(rn_kring_watches(m, rn_members_self(m), rn_members_at(m, 1), is_even));
   free(m);
 }
 
@@ -103,6 +152,8 @@ int main(void) {
     cmocka_unit_test(a_loss_changes_only_its_neighbours),
     cmocka_unit_test(few_others_are_watched_once_each),
     cmocka_unit_test(only_those_who_count_are_watched),
+    cmocka_unit_test(who_takes_no_part_is_watched_by_those_before_him),
+    cmocka_unit_test(who_watches_can_be_asked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,12 +107,25 @@ static void the_size_is_what_is_written(void **state) {
   }
 }
 
-static void nobody_is_told_that_he_is_alive(void **state) {
+static void nobody_is_told_of_himself(void **state) {
+  (void)state;
+  struct rn_member *a = news(2, RN_SWIM_SUSPECT);
+  assert_int_equal(rn_rumors_pick(&r, 9, a, 1000, picked, 9), 0);
+  assert_int_equal(rn_rumors_pick(&r, 9, NULL, 1000, picked, 9), 1);
+}
+
+static void what_fits_no_message_is_not_told(void **state) {
   (void)state;
   struct rn_member *a = news(2, RN_SWIM_ALIVE);
-  assert_int_equal(rn_rumors_pick(&r, 9, a, 1000, picked, 9), 0);
-  rn_members_judge(m, a, RN_SWIM_SUSPECT, 1);
-  assert_int_equal(rn_rumors_pick(&r, 9, a, 1000, picked, 9), 1);
+  for (uint32_t i = 0; rn_member_bytes(a) <= RN_RUMOR_BYTES_MAX; i++) {
+    const char key[2] = { (char)('a' + i % 26), (char)('a' + i / 26) };
+    rn_rumors_tell(&r, a);
+    assert_int_equal(r.count, 1);
+    assert_int_equal(rn_tags_set(&a->tags, (struct rn_bin_str){ key, 2 }, text("")), RN_OK);
+  }
+  rn_rumors_tell(&r, a);
+  assert_int_equal(r.count, 0);
+  assert_int_equal(r.too_long, 1);
 }
 
 static void an_alias_is_never_told(void **state) {
@@ -167,7 +180,8 @@ int main(void) {
     CASE(newer_news_takes_the_place_of_older),
     CASE(what_does_not_fit_lets_smaller_ones_pass),
     CASE(the_size_is_what_is_written),
-    CASE(nobody_is_told_that_he_is_alive),
+    CASE(nobody_is_told_of_himself),
+    CASE(what_fits_no_message_is_not_told),
     CASE(an_alias_is_never_told),
     CASE(all_news_gets_its_rounds),
   };
