@@ -1,0 +1,198 @@
+/* cluster/round.c: whom we ask, each round and in between. */
+#include "cluster/cluster_priv.h"
+
+#include <string.h>
+
+/* Rounds between two looks for those who are gone, and for seeds that we do not know. */
+#define HEAL_ROUNDS 10u
+/* Somebody is told all we know each so many rounds; in larger clusters less often, so that it costs each node the same. */
+#define SYNC_ROUNDS  30u
+#define SYNC_MEMBERS 64u
+/* How often a member is drawn by chance until one is found that will do. */
+#define DRAWS 16u
+
+/* ---- asking one ---- */
+
+void rn_round_probe(struct rn_cluster *c, struct rn_member *who, uint64_t now_ns) {
+  for (struct rn_list *at = c->open.next; at != &c->open; at = at->next) {
+    const struct ask *a = RN_LIST_ENTRY(at, struct ask, node);
+    if (a->purpose == PROBE && a->who == who)
+      return;
+  }
+  struct ask *a =
+      rn_ask_open(c, PROBE, who, rn_health_stretch_ns(&c->health, c->cfg.probe_ns), now_ns);
+  if (a != NULL)
+    rn_msg_ping(c, a, &who->addr);
+}
+
+void rn_round_address(struct rn_cluster *c, const struct rn_addr *addr, uint64_t now_ns) {
+  if (rn_addr_eq(addr, &rn_members_self(c->members)->addr))
+    return;
+  struct rn_member *who = rn_members_by_addr(c->members, addr);
+  struct ask *a = rn_ask_open(c, ADDRESS, who, c->cfg.interval_ns, now_ns);
+  if (a != NULL)
+    rn_msg_ping(c, a, addr);
+}
+
+void rn_round_sync(struct rn_cluster *c, struct rn_member *to, uint64_t now_ns) {
+  uint8_t slot = SYNCS_MAX;
+  for (uint8_t i = 0; i < SYNCS_MAX; i++) {
+    if (c->syncs[i].to == to)
+      return;
+    if (c->syncs[i].to == NULL)
+      slot = i;
+  }
+  struct ask *a = slot < SYNCS_MAX ? rn_ask_open(c, SYNC, to, c->cfg.interval_ns, now_ns) : NULL;
+  if (a == NULL) {
+    c->stats.syncs_limit += slot == SYNCS_MAX;
+    return;
+  }
+  c->stats.syncs++;
+  a->slot = slot;
+  c->syncs[slot] = (struct sync){ .to = to };
+  rn_msg_sync(c, a);
+}
+
+/* Somebody whom may() takes; where they are not too few, each as likely as the others. NULL: there is none. */
+static struct rn_member *draw(struct rn_cluster *c,
+                              bool (*may)(const struct rn_cluster *c, const struct rn_member *who,
+                                          const struct rn_member *than),
+                              const struct rn_member *than) {
+  const uint32_t count = rn_members_count(c->members);
+  uint32_t place = 0;
+  for (uint32_t i = 0; i < DRAWS + count; i++) {
+    /* In the end everybody has his turn. */
+    place = i <= DRAWS ? (uint32_t)rn_rng_below(&c->rng, count) : (place + 1) % count;
+    struct rn_member *who = rn_members_at(c->members, place);
+    if (who != rn_members_self(c->members) && may(c, who, than))
+      return who;
+  }
+  return NULL;
+}
+
+static bool may_help(const struct rn_cluster *c, const struct rn_member *who,
+                     const struct rn_member *than) {
+  (void)c;
+  return who != than && who->state == RN_SWIM_ALIVE && rn_cluster_own(who);
+}
+
+uint32_t rn_round_help(struct rn_cluster *c, struct ask *probe, uint64_t now_ns) {
+  struct rn_member *helpers[RN_CLUSTER_HELP_MAX];
+  const struct rn_member *whom = probe->who;
+  probe->helped = true;
+  for (uint32_t draws = 0;
+       whom != NULL && probe->asked < c->cfg.indirect_probes && draws < 2 * c->cfg.indirect_probes;
+       draws++) {
+    struct rn_member *who = draw(c, may_help, whom);
+    bool twice = who == NULL;
+    for (uint32_t i = 0; i < probe->asked && !twice; i++)
+      twice = helpers[i] == who;
+    struct ask *a = twice ? NULL : rn_ask_open(c, HELP, who, c->cfg.help_ns, now_ns);
+    if (a == NULL)
+      continue;
+    helpers[probe->asked++] = who;
+    a->probe = probe->id;
+    rn_msg_ping_req(c, a, whom);
+  }
+  probe->due_ns = now_ns + c->cfg.help_ns;
+  return probe->asked;
+}
+
+/* ---- those asked in each round ---- */
+
+struct watch *rn_round_watch(struct rn_cluster *c, const struct rn_member *who) {
+  for (uint32_t i = 0; i < c->watch_count; i++)
+    if (c->watches[i].who == who)
+      return &c->watches[i];
+  return NULL;
+}
+
+static void rewatch(struct rn_cluster *c, uint64_t now_ns) {
+  struct rn_member *whom[RN_CLUSTER_WATCH_MAX];
+  struct watch after[RN_CLUSTER_WATCH_MAX];
+  const struct rn_member *me = rn_members_self(c->members);
+  uint32_t n = rn_kring_watched(c->members, me, rn_cluster_own, whom);
+  const uint32_t room = RN_CLUSTER_WATCH_MAX - n;
+  uint32_t kept = rn_kring_kept(c->members, me, rn_cluster_own, whom + n, room);
+  c->stats.watch_limit += kept > room ? kept - room : 0;
+  n += kept < room ? kept : room;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    if (whom[i]->alias)
+      continue; /* is asked who he is, not whether he is alive */
+    const struct watch *before = rn_round_watch(c, whom[i]);
+    struct watch *w = &after[count++];
+    w->who = whom[i];
+    if (before != NULL)
+      w->phi = before->phi;
+    else
+      rn_phi_init(&w->phi, c->cfg.interval_ns, now_ns);
+  }
+  memcpy(c->watches, after, count * sizeof(after[0]));
+  c->watch_count = count;
+  c->watches_stale = false;
+}
+
+/* ---- the round ---- */
+
+static bool may_probe(const struct rn_cluster *c, const struct rn_member *who,
+                      const struct rn_member *than) {
+  (void)than;
+  if (who->state > RN_SWIM_SUSPECT)
+    return false;
+  for (uint32_t i = 0; i < c->watch_count; i++)
+    if (c->watches[i].who == who)
+      return false;
+  return true;
+}
+
+static bool may_heal(const struct rn_cluster *c, const struct rn_member *who,
+                     const struct rn_member *than) {
+  (void)c;
+  (void)than;
+  return who->state == RN_SWIM_FAILED;
+}
+
+/* Where nobody is known to be alive. */
+static void ask_seeds(struct rn_cluster *c, uint64_t now_ns) {
+  const bool alone = rn_members_stats(c->members)->alive <= 1;
+  for (uint32_t i = 0; i < c->seed_count; i++) {
+    const struct rn_member *who = rn_members_by_addr(c->members, &c->seeds[i]);
+    if ((who == NULL || who->alias) && (alone || c->rounds % HEAL_ROUNDS == 0))
+      rn_round_address(c, &c->seeds[i], now_ns);
+  }
+}
+
+static void sync_sometimes(struct rn_cluster *c, uint64_t now_ns) {
+  const uint64_t members = rn_members_count(c->members);
+  const uint64_t rounds = SYNC_ROUNDS * (1 + members / SYNC_MEMBERS);
+  if (rn_rng_below(&c->rng, rounds) != 0)
+    return;
+  struct rn_member *who = draw(c, may_help, NULL);
+  if (who != NULL)
+    rn_round_sync(c, who, now_ns);
+}
+
+void rn_round(struct rn_cluster *c, uint64_t now_ns) {
+  c->rounds++;
+  c->introductions = 0;
+  rn_verdict_expire(c, now_ns);
+  if (c->watches_stale)
+    rewatch(c, now_ns);
+  for (uint32_t i = 0; i < c->watch_count; i++)
+    rn_round_probe(c, c->watches[i].who, now_ns);
+  struct rn_member *who = draw(c, may_probe, NULL);
+  if (who != NULL && who->alias)
+    rn_round_address(c, &who->addr, now_ns);
+  else if (who != NULL)
+    rn_round_probe(c, who, now_ns);
+  ask_seeds(c, now_ns);
+  if (c->rounds % HEAL_ROUNDS == 0) {
+    who = draw(c, may_heal, NULL);
+    if (who != NULL)
+      rn_round_address(c, &who->addr, now_ns);
+  }
+  sync_sometimes(c, now_ns);
+  if (now_ns > c->cfg.tombstone_ns)
+    rn_members_bury(c->members, now_ns - c->cfg.tombstone_ns);
+}

@@ -1,0 +1,261 @@
+/* tests/unit/cluster/test_verdict.c: what answers and silence mean. */
+#include "one_node.h"
+
+/* ---- verdicts ---- */
+
+static void one_missing_answer_is_no_verdict_where_nobody_else_tried(void **state) {
+  (void)state;
+  hear_ping(2, false);
+  run_answering(now + 30 * S, 0);
+  const uint64_t silent = now;
+  run_answering(silent + 3 * S, 2);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  assert_true(rn_cluster_stats(c)->reprieves >= 1);
+  assert_in_range((member(2)->since_ns - silent) / MS, 1000, 2999);
+  assert_int_equal(events[RN_CLUSTER_SUSPECTED], 1);
+  /* One silent for so long has failed: multiplier 4, of so few. */
+  run_answering(member(2)->since_ns + 4 * S - 1, 2);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  run_answering(now + 2 * S, 2);
+  assert_int_equal(member(2)->state, RN_SWIM_FAILED);
+  assert_int_equal(events[RN_CLUSTER_FAILED], 1);
+}
+
+static void others_are_asked_to_try(void **state) {
+  (void)state;
+  for (uint32_t i = 2; i <= 5; i++)
+    hear_ping(i, true);
+  run_answering(now + 10 * S, 0);
+  asked_count = 0;
+  run_to(now + S); /* the round's Pings */
+  run_to(now + S / 2);
+  uint32_t helped = 0;
+  for (uint32_t i = 2; i <= 5; i++) {
+    const struct asked *a = last_to(i, RN_SWIM_PING_REQ);
+    helped += a != NULL;
+    assert_true(a == NULL || a->wait_ns > RN_CLUSTER_RELAY_NS);
+  }
+  assert_true(helped >= 2);
+}
+
+static void who_is_reached_by_others_is_alive(void **state) {
+  (void)state;
+  hear_ping(2, true);
+  hear_ping(3, true);
+  run_answering(now + 10 * S, 0);
+  for (uint32_t round = 0; round < 5; round++) {
+    asked_count = 0;
+    const uint64_t end = now + S;
+    for (uint32_t seen = 0; rn_cluster_next_ns(c) <= end;) {
+      now = rn_cluster_next_ns(c);
+      rn_cluster_tick(c, now);
+      for (; seen < asked_count; seen++) {
+        struct rn_swim_msg m;
+        parse(asked[seen].msg, asked[seen].len, &m);
+        if (is_to(&asked[seen], 3)) /* answers for itself and, where it was asked, for 2 */
+          ack(&asked[seen], m.type == RN_SWIM_PING_REQ ? "n2" : "n3", 0);
+      }
+    }
+    now = end;
+  }
+  assert_int_equal(member(2)->state, RN_SWIM_ALIVE);
+  assert_int_equal(rn_cluster_health(c), 0);
+}
+
+static void helpers_that_could_not_either_end_the_wait(void **state) {
+  (void)state;
+  hear_ping(2, true);
+  hear_ping(3, true);
+  run_answering(now + 10 * S, 0);
+  const uint64_t silent = now;
+  run_answering(silent + 3 * S, 2);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  assert_true(member(2)->since_ns - silent <= S + S / 2);
+  assert_int_equal(rn_cluster_health(c), 0); /* they answered: it is not us */
+}
+
+static void helpers_that_are_silent_too_make_us_doubt_ourselves(void **state) {
+  (void)state;
+  for (uint32_t i = 2; i <= 4; i++)
+    hear_ping(i, true);
+  run_answering(now + 10 * S, 0);
+  run_to(now + 3 * S);
+  assert_true(rn_cluster_health(c) > 0);
+}
+
+static void somebody_else_at_his_address_is_not_he(void **state) {
+  (void)state;
+  hear_ping(2, false);
+  run_answering(now + 5 * S, 0);
+  for (uint32_t i = 0; i < 5; i++) {
+    asked_count = 0;
+    run_to(now + S);
+    const struct asked *a = last_to(2, RN_SWIM_PING);
+    if (a != NULL)
+      ack(a, "n44", 0);
+  }
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+}
+
+static void an_answer_that_does_not_fit_is_none(void **state) {
+  (void)state;
+  hear_ping(2, false);
+  run_answering(now + 5 * S, 0);
+  asked_count = 0;
+  run_to(now + S);
+  const struct asked *a = last_to(2, RN_SWIM_PING);
+  const uint64_t answered = rn_cluster_stats(c)->answers;
+  ack(a, "n2", 1);
+  assert_int_equal(rn_cluster_stats(c)->bad_messages, 1);
+  ack(a, "n2", 0); /* too late: the request is over */
+  rn_cluster_failed(c, a->id, now);
+  rn_cluster_failed(c, 12345678, now);
+  assert_int_equal(rn_cluster_stats(c)->answers, answered);
+}
+
+/* Whoever watches and says so shortens the time that a suspect has. */
+static uint64_t fails_after(uint32_t confirmers) {
+  const struct rn_cluster_config cfg = config();
+  begin(&cfg);
+  for (uint32_t i = 2; i <= 9; i++)
+    hear_ping(i, true);
+  run_answering(now + 5 * S, 0);
+  const struct rn_member *whom = NULL;
+  for (uint32_t i = 2; i <= 9 && whom == NULL; i++) /* one that we do not watch ourselves */
+    if (!rn_kring_watches(rn_cluster_members(c), rn_members_self(rn_cluster_members(c)), member(i),
+                          rn_cluster_own))
+      whom = member(i);
+  assert_non_null(whom);
+  const struct rn_swim_update u = update(whom->id, whom->addr.ip[3], 1, RN_SWIM_SUSPECT);
+  for (uint32_t i = 2; i <= 9; i++) { /* those who do not watch pass it on; that says nothing */
+    const bool watches = rn_kring_watches(rn_cluster_members(c), member(i), whom, rn_cluster_own);
+    if (member(i) == whom || (watches && confirmers == 0))
+      continue;
+    confirmers -= watches;
+    hear_of(member(i)->id, i, &u, true);
+    hear_of(member(i)->id, i, &u, true);
+  }
+  assert_int_equal(whom->state, RN_SWIM_SUSPECT);
+  const uint64_t from = whom->since_ns;
+  while (whom->state != RN_SWIM_FAILED)
+    run_answering(now + S, whom->addr.ip[3]);
+  return whom->since_ns - from;
+}
+
+static void watchers_that_agree_shorten_the_suspicion(void **state) {
+  (void)state;
+  const uint64_t by_none = fails_after(0), by_all = fails_after(3);
+  assert_true(by_all >= 4 * S);
+  assert_true(by_none > by_all + 3 * S);
+}
+
+static void who_watches_and_hears_him_does_not_pass_it_on(void **state) {
+  (void)state;
+  struct rn_swim_update u = update("n2", 2, 1, RN_SWIM_SUSPECT);
+  hear_ping(2, true);
+  hear_ping(3, true);
+  run_answering(now + 60 * S, 0); /* all news is told */
+  asked_count = 0;
+  hear_of("n3", 3, &u, true);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  const struct asked *a = last_to(2, RN_SWIM_PING);
+  assert_non_null(a); /* at once */
+  assert_true(tells(a->msg, a->len, "n2", &u));
+  assert_int_equal(u.state, RN_SWIM_SUSPECT);
+  assert_false(tells(answer_msg, answer_len, "n2", &u));
+}
+
+static void a_suspect_is_told_each_time(void **state) {
+  (void)state;
+  struct rn_cluster_config cfg = config();
+  cfg.suspicion_multiplier = 100;
+  begin(&cfg);
+  hear_ping(2, true);
+  run_to(now + 5 * S);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  struct rn_swim_update u;
+  uint32_t told = 0;
+  asked_count = 0;
+  run_to(now + 60 * S);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  for (uint32_t i = 0; i < asked_count; i++) {
+    assert_true(tells(asked[i].msg, asked[i].len, "n2", &u));
+    assert_int_equal(u.state, RN_SWIM_SUSPECT);
+    told++;
+  }
+  assert_true(told > 2 * rn_rumors_rounds(2)); /* longer than it is a rumor */
+}
+
+static void a_published_suspect_is_not_told(void **state) {
+  (void)state;
+  struct rn_swim_update u;
+  hear_ping(2, false);
+  run_to(now + 4 * S);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  asked_count = 0;
+  run_to(now + 3 * S);
+  const struct asked *a = last_to(2, RN_SWIM_PING);
+  assert_non_null(a);
+  assert_false(tells(a->msg, a->len, "n2", &u));
+}
+
+static void we_vouch_for_a_published_node_that_we_hear(void **state) {
+  (void)state;
+  const struct rn_swim_update u = update("n2", 2, 6, RN_SWIM_SUSPECT);
+  hear_ping(2, false);
+  hear_ping(3, true);
+  hear_of("n3", 3, &u, false);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  asked_count = 0;
+  run_answering(now + S, 0);
+  assert_int_equal(member(2)->state, RN_SWIM_ALIVE);
+  assert_int_equal(member(2)->incarnation, 7);
+  assert_int_equal(events[RN_CLUSTER_RECOVERED], 1);
+  assert_int_equal(rn_cluster_stats(c)->vouched, 1);
+}
+
+static void we_refute(void **state) {
+  (void)state;
+  struct rn_swim_update u = update("me", 1, 150, RN_SWIM_SUSPECT);
+  hear_ping(2, true);
+  hear_of("n2", 2, &u, true);
+  assert_int_equal(events[RN_CLUSTER_REFUTED], 1);
+  assert_int_equal(rn_cluster_health(c), 1);
+  assert_true(tells(answer_msg, answer_len, "me", &u)); /* in the very answer */
+  assert_int_equal(u.incarnation, 151);
+  assert_int_equal(u.state, RN_SWIM_ALIVE);
+}
+
+static void lost_time_is_nobody_elses_fault(void **state) {
+  (void)state;
+  for (uint32_t i = 2; i <= 5; i++)
+    hear_ping(i, true);
+  run_answering(now + 10 * S, 0);
+  run_to(now + S); /* asked, not answered yet */
+  now += 30 * S;
+  rn_cluster_tick(c, now);
+  assert_int_equal(rn_cluster_stats(c)->lost_time, 1);
+  run_to(now + S / 4);
+  for (uint32_t i = 2; i <= 5; i++)
+    assert_int_equal(member(i)->state, RN_SWIM_ALIVE);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    CASE(one_missing_answer_is_no_verdict_where_nobody_else_tried),
+    CASE(others_are_asked_to_try),
+    CASE(who_is_reached_by_others_is_alive),
+    CASE(helpers_that_could_not_either_end_the_wait),
+    CASE(helpers_that_are_silent_too_make_us_doubt_ourselves),
+    CASE(somebody_else_at_his_address_is_not_he),
+    CASE(an_answer_that_does_not_fit_is_none),
+    CASE(watchers_that_agree_shorten_the_suspicion),
+    CASE(who_watches_and_hears_him_does_not_pass_it_on),
+    CASE(a_suspect_is_told_each_time),
+    CASE(a_published_suspect_is_not_told),
+    CASE(we_vouch_for_a_published_node_that_we_hear),
+    CASE(we_refute),
+    CASE(lost_time_is_nobody_elses_fault),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
