@@ -52,6 +52,7 @@ static enum rn_cluster_event_type event_of(const struct rn_member *who, bool is_
 void rn_cluster_changed(struct rn_cluster *c, struct rn_member *who, unsigned int changes) {
   const bool is_new = changes & RN_MEMBER_ADDED, gone = who->state >= RN_SWIM_FAILED;
   rn_rumors_tell(&c->rumors, who);
+  c->partition_stale = true;
   if (changes & (RN_MEMBER_ADDED | RN_MEMBER_STATE | RN_MEMBER_TAGS))
     c->watches_stale = true;
   /* That somebody whom we never knew is gone is worth remembering, not reporting. */
@@ -168,6 +169,9 @@ int rn_cluster_seed(struct rn_cluster *c, const struct rn_addr *addr) {
 
 const struct rn_members *rn_cluster_members(const struct rn_cluster *c) { return c->members; }
 const struct rn_cluster_stats *rn_cluster_stats(const struct rn_cluster *c) { return &c->stats; }
+const struct rn_partition *rn_cluster_partition(const struct rn_cluster *c) {
+  return &c->partition;
+}
 uint32_t rn_cluster_health(const struct rn_cluster *c) { return c->health.score; }
 
 bool rn_cluster_own(const struct rn_member *who) {

@@ -8,6 +8,7 @@
  * How it decides who is alive: docs/cluster.md. */
 #pragma once
 #include "cluster/members.h"
+#include "cluster/partition.h"
 #include "cluster/rumors.h"
 #include "cluster/suspicion.h"
 
@@ -54,6 +55,7 @@ enum rn_cluster_event_type {
   RN_CLUSTER_TAGS,      /* has other tags */
   RN_CLUSTER_MOVED,     /* has another address */
   RN_CLUSTER_REFUTED,   /* we had to say that we are alive */
+  RN_CLUSTER_PARTITION, /* rn_cluster_partition says something else; *who is ourselves */
   RN_CLUSTER_EVENT_COUNT
 };
 
@@ -130,6 +132,8 @@ const struct rn_members *rn_cluster_members(const struct rn_cluster *c);
 const struct rn_cluster_stats *rn_cluster_stats(const struct rn_cluster *c);
 /* 0: well..RN_HEALTH_MAX (cluster/suspicion.h). */
 uint32_t rn_cluster_health(const struct rn_cluster *c);
+/* Whether many are out of reach, as of the last round; as long as c is. */
+const struct rn_partition *rn_cluster_partition(const struct rn_cluster *c);
 /* Whether who is a node of this implementation. */
 bool rn_cluster_own(const struct rn_member *who);
 

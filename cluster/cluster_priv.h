@@ -62,6 +62,8 @@ struct rn_cluster {
   struct rn_rumors rumors;
   struct rn_rng rng;
   struct rn_health health;
+  struct rn_partition partition;
+  bool partition_stale; /* somebody changed since it was looked at */
   struct rn_slab *suspect_slab;
   struct rn_list suspects;
   struct rn_list open, spare;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+/* Those who fail within so many rounds may have done so for one reason. */
+#define PARTITION_ROUNDS 60u
 /* Rounds between two looks for those who are gone, and for seeds that we do not know. */
 #define HEAL_ROUNDS 10u
 /* Somebody is told all we know each so many rounds; in larger clusters less often, so that it costs each node the same. */
@@ -173,10 +175,21 @@ static void sync_sometimes(struct rn_cluster *c, uint64_t now_ns) {
     rn_round_sync(c, who, now_ns);
 }
 
+/* As long as all is well it changes only when somebody does. */
+static void look_for_partition(struct rn_cluster *c, uint64_t now_ns) {
+  const bool healthy = c->partition.state == RN_PARTITION_HEALTHY;
+  if (healthy && c->partition.out == 0 && !c->partition_stale)
+    return;
+  c->partition_stale = false;
+  if (rn_partition_look(&c->partition, c->members, now_ns, PARTITION_ROUNDS * c->cfg.interval_ns))
+    c->io->event(c->app, RN_CLUSTER_PARTITION, rn_members_self(c->members));
+}
+
 void rn_round(struct rn_cluster *c, uint64_t now_ns) {
   c->rounds++;
   c->introductions = 0;
   rn_verdict_expire(c, now_ns);
+  look_for_partition(c, now_ns);
   if (c->watches_stale)
     rewatch(c, now_ns);
   for (uint32_t i = 0; i < c->watch_count; i++)

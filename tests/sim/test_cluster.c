@@ -13,9 +13,9 @@
 #define NODES_MAX 101u
 #define REPORTS   64u
 
-static const char *const event_names[RN_CLUSTER_EVENT_COUNT] = { "joined", "suspected", "failed",
-                                                                 "left",   "recovered", "tags",
-                                                                 "moved",  "refuted" };
+static const char *const event_names[RN_CLUSTER_EVENT_COUNT] = {
+  "joined", "suspected", "failed", "left", "recovered", "tags", "moved", "refuted", "partition"
+};
 
 struct report {
   uint64_t at;
@@ -205,8 +205,17 @@ static void partition(struct world *w) {
   MUST(w, swarm_view(w->swarm, 0, w->cfg.nodes - 1) == RN_SWIM_FAILED);
   MUST(w, swarm_view(w->swarm, w->cfg.nodes - 1, 0) == RN_SWIM_FAILED);
   MUST(w, swarm_view(w->swarm, 0, 1) == RN_SWIM_ALIVE);
+  /* Of two halves that with the first id is the majority: node-10.1.0.0. */
+  for (uint32_t i = 0; i < w->cfg.nodes; i++) {
+    const struct rn_partition *p = rn_cluster_partition(swarm_node(w->swarm, i));
+    MUST(w, p->state == RN_PARTITION_PARTITIONED && p->reached == w->cfg.nodes / 2);
+    MUST(w, p->minority == (i >= w->cfg.nodes / 2));
+  }
   cut_halves(w, false);
   MUST(w, UNTIL(w, all_alive(w), 60 * SWARM_S));
+  run_s(w, 2);
+  for (uint32_t i = 0; i < w->cfg.nodes; i++)
+    MUST(w, rn_cluster_partition(swarm_node(w->swarm, i))->state == RN_PARTITION_HEALTHY);
 }
 
 /* One node cannot reach one other, everybody else can. */
