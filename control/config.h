@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cluster/tags.h"
 #include "quic/quic.h"
 #include "sys/log.h"
 #include "topo/topo.h"
@@ -34,6 +35,20 @@ enum rn_config_group {
   RN_CONFIG_GROUP_P384,
   RN_CONFIG_GROUP_P521,
   RN_CONFIG_GROUP_X25519MLKEM768,
+};
+
+enum rn_config_strategy {
+  RN_CONFIG_STRATEGY_ROUND_ROBIN,
+  RN_CONFIG_STRATEGY_RANDOM,
+  RN_CONFIG_STRATEGY_LEAST_CONNECTIONS,
+  RN_CONFIG_STRATEGY_P2C_EWMA,
+  RN_CONFIG_STRATEGY_WEIGHTED,
+  RN_CONFIG_STRATEGY_CONSISTENT_HASH,
+};
+
+/* Of a certificate's DER form. */
+struct rn_config_fingerprint {
+  uint8_t sha256[32];
 };
 
 /* An address and the prefix of its link, as in 192.0.2.7/24. */

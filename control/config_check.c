@@ -4,6 +4,7 @@
  * itself, because its default says nothing. */
 #include <string.h>
 
+#include "cluster/cluster.h"
 #include "control/config_load.h"
 #include "control/config_value.h"
 
@@ -207,17 +208,18 @@ static void check_tls(struct rn_config_load *l) {
 
 static void check_methods(struct rn_config_load *l) {
   const struct rn_config_rpc *r = &l->cfg.rpc;
+  const struct rn_config_place *item_at = l->item_at[RN_CONFIG_SECTION_method];
   for (uint32_t i = 0; i < r->methods_count && good(l, RN_CONFIG_rpc_methods); i++) {
     const struct rn_config_method *m = &r->methods[i];
     char path[64];
     snprintf(path, sizeof(path), "rpc.methods[%u]", i);
     for (uint32_t j = 0; j < i; j++)
       if (strcmp(m->name, r->methods[j].name) == 0)
-        rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, l->item_at[i], path,
+        rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, item_at[i], path,
                          "the method of rpc.methods[%u] again", j);
     if (m->max_request_bytes > l->cfg.limits.request_buffer &&
         good(l, RN_CONFIG_limits_request_buffer))
-      rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, l->item_at[i], path,
+      rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, item_at[i], path,
                        "max_request_bytes is more than limits.request_buffer");
   }
 }
@@ -242,6 +244,130 @@ static void check_limits(struct rn_config_load *l) {
     at_most(l, RN_CONFIG_quic_keep_alive_interval, RN_CONFIG_quic_max_idle_timeout, true);
 }
 
+/* ---- the cluster ---- */
+
+/* An id that stands for a node whose id is not known yet, docs/cluster.md. */
+static bool is_alias(const char *id) {
+  struct rn_addr a;
+  return strncmp(id, "seed-", 5) == 0 && rn_addr_parse(id + 5, &a) == RN_OK && a.port != 0;
+}
+
+/* What this node's own update takes in a message, with its default id and address at their longest. */
+static size_t update_bytes(const struct rn_config_cluster *c) {
+  static const char id[] = "node-[0000:0000:0000:0000:0000:ffff:255.255.255.255]:65535";
+  struct rn_addr addr = c->advertise_addr;
+  uint8_t buf[2048];
+  struct rn_bin_writer w = { .buf = buf, .cap = sizeof(buf) };
+  if (addr.family == 0)
+    addr = (struct rn_addr){ .family = 6, .port = 1 };
+  const char *text = c->node_id[0] != 0 ? c->node_id : id;
+  rn_swim_put_update(&w, (struct rn_bin_str){ text, strlen(text) }, &addr, 0, RN_SWIM_ALIVE,
+                     c->tags.count + 1u);
+  rn_swim_put_tag(&w, (struct rn_bin_str){ RN_CLUSTER_TAG, strlen(RN_CLUSTER_TAG) },
+                  (struct rn_bin_str){ "1", 1 });
+  rn_tags_put(&w, &c->tags);
+  return w.len;
+}
+
+/* rpcnetd replaces the state file: with the name of another one, that would be lost. */
+static void check_state_file(struct rn_config_load *l) {
+  const struct rn_config *c = &l->cfg;
+  const struct {
+    const char *path;
+    enum rn_config_key_id id;
+  } others[] = {
+    { c->tls.cert, RN_CONFIG_tls_cert },     { c->tls.key, RN_CONFIG_tls_key },
+    { c->tls.ca, RN_CONFIG_tls_ca },         { c->node.secret_file, RN_CONFIG_node_secret_file },
+    { c->cluster.ca, RN_CONFIG_cluster_ca },
+  };
+  for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+    bool same = others[i].path[0] != 0 && strcmp(others[i].path, c->cluster.state_file) == 0;
+    char path[64], text[128];
+    snprintf(text, sizeof(text), "the same file as %s, which it would replace",
+             key_path(others[i].id, path));
+    clash(l, same, RN_CONFIG_cluster_state_file, others[i].id, text);
+  }
+}
+
+static void check_cluster(struct rn_config_load *l) {
+  const struct rn_config_cluster *c = &l->cfg.cluster;
+  const struct rn_config_tls *t = &l->cfg.tls;
+  struct rn_bin_str value, marker = { RN_CLUSTER_TAG, strlen(RN_CLUSTER_TAG) };
+  clash(l, is_alias(c->node_id), RN_CONFIG_cluster_node_id, RN_CONFIG_cluster_node_id,
+        "seed- and an address stand for a node whose id is not known");
+  clash(l, rn_tags_get(&c->tags, marker, &value), RN_CONFIG_cluster_tags, RN_CONFIG_cluster_tags,
+        "rpcnet.swim is not to be set: by it this node says what it understands");
+  size_t bytes = update_bytes(c);
+  char text[160];
+  snprintf(text, sizeof(text),
+           "with cluster.node_id %zu bytes of a message, counting 16 more for each tag; allowed: "
+           "at most %u",
+           bytes, RN_CLUSTER_SELF_MAX);
+  clash(l, bytes > RN_CLUSTER_SELF_MAX, RN_CONFIG_cluster_tags, RN_CONFIG_cluster_node_id, text);
+  unique(l, RN_CONFIG_cluster_seeds, sizeof(c->seeds[0]));
+  unique(l, RN_CONFIG_cluster_allowed_certs, sizeof(c->allowed_certs[0]));
+  at_most(l, RN_CONFIG_cluster_probe_timeout, RN_CONFIG_cluster_gossip_interval, false);
+  if (l->cfg.quic.max_idle_timeout_ns != 0)
+    at_most(l, RN_CONFIG_cluster_ping_interval, RN_CONFIG_quic_max_idle_timeout, true);
+  clash(l, t->key[0] != 0 && strcmp(c->ca, t->key) == 0, RN_CONFIG_cluster_ca, RN_CONFIG_tls_key,
+        "the same file as tls.key, and the data plane reads it: the key needs a file of its own");
+  clash(l, c->allowed_certs_count > 0 && t->ca[0] == 0, RN_CONFIG_cluster_allowed_certs,
+        RN_CONFIG_tls_ca, "needs tls.ca: without it clients are not asked for a certificate");
+  check_state_file(l);
+}
+
+/* A * ends a pattern. */
+static bool is_pattern(const char *method) {
+  const char *star = strchr(method, '*');
+  return star == NULL || star[1] == 0;
+}
+
+/* Whether all that fits b fits a. */
+static bool covers(const char *a, const char *b) {
+  size_t n = strlen(a);
+  bool prefix = n > 0 && a[n - 1] == '*';
+  return prefix ? strncmp(a, b, n - 1) == 0 : strcmp(a, b) == 0;
+}
+
+static void check_route(struct rn_config_load *l, uint32_t i) {
+  const struct rn_config_route *all = l->cfg.director.routes, *r = &all[i];
+  const char *wrong = NULL;
+  char path[64];
+  if (!is_pattern(r->method))
+    wrong = "a * has its place at the end of a method only";
+  else if (!r->idempotent && r->try_timeout_ns != 0)
+    wrong = "try_timeout needs idempotent: true, because another worker gets the call again";
+  else if (!r->idempotent && r->hedge_ns != 0)
+    wrong = "hedge needs idempotent: true, because two workers get the call";
+  else if (r->timeout_ns != 0 && r->try_timeout_ns > r->timeout_ns)
+    wrong = "try_timeout is more than timeout";
+  else if (r->timeout_ns != 0 && r->hedge_ns >= r->timeout_ns && r->hedge_ns != 0)
+    wrong = "hedge is not less than timeout";
+  snprintf(path, sizeof(path), "director.routes[%u]", i);
+  struct rn_config_place at = l->item_at[RN_CONFIG_SECTION_route][i];
+  if (wrong != NULL)
+    rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, at, path, "%s", wrong);
+  for (uint32_t j = 0; j < i; j++)
+    if (wrong == NULL && covers(all[j].method, r->method)) {
+      rn_config_report(l->errs, RN_CONFIG_CONTRADICTION, at, path,
+                       "would never count: director.routes[%u] comes first and fits all that this "
+                       "one does",
+                       j);
+      break;
+    }
+}
+
+static void check_director(struct rn_config_load *l) {
+  const struct rn_config_director *d = &l->cfg.director;
+  bool alone = !l->cfg.cluster.enabled;
+  clash(l, alone && d->enabled, RN_CONFIG_director_enabled, RN_CONFIG_cluster_enabled,
+        "needs cluster.enabled: true, by which workers are known");
+  clash(l, alone && d->routes_count > 0, RN_CONFIG_director_routes, RN_CONFIG_cluster_enabled,
+        "need cluster.enabled: true, by which workers are known");
+  for (uint32_t i = 0; i < d->routes_count && good(l, RN_CONFIG_director_routes); i++)
+    check_route(l, i);
+}
+
 void rn_config_check(struct rn_config_load *l) {
   check_node(l);
   check_http(l);
@@ -250,4 +376,6 @@ void rn_config_check(struct rn_config_load *l) {
   check_tls(l);
   check_limits(l);
   check_methods(l);
+  check_cluster(l);
+  check_director(l);
 }

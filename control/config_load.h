@@ -26,8 +26,9 @@ struct rn_config_load {
   struct rn_config cfg;
   struct rn_config_errors *errs;
   struct rn_config_place section_at[RN_CONFIG_SECTION_COUNT];
-  struct rn_config_given given[RN_CONFIG_KEY_COUNT];   /* of all but items */
-  struct rn_config_place item_at[RN_CONFIG_ITEMS_MAX]; /* the name of each of rpc.methods */
+  struct rn_config_given given[RN_CONFIG_KEY_COUNT]; /* of all but items */
+  /* Of the elements of a list of items, by their section: the last required key of each. */
+  struct rn_config_place item_at[RN_CONFIG_SECTION_COUNT][RN_CONFIG_ITEMS_MAX];
 };
 
 /* False when text holds what is not UTF-8, a control character or a directive: reported. */

@@ -240,17 +240,77 @@ static bool read_one(struct reader *r, const struct rn_config_key *k, const char
   return ok;
 }
 
+/* What stands where a list or a mapping belongs. True: reported, and skipped. */
+static bool refuse_other(struct reader *r, const struct rn_config_key *k, const char *path,
+                         bool one, enum fy_event_type wanted) {
+  bool refused = refuse_extras(r, path);
+  if (!refused && at(r, wanted))
+    return false;
+  if (!refused)
+    report_value(r, RN_CONFIG_TYPE, path, k, one, "wrong type");
+  skip(r);
+  return true;
+}
+
+/* One tag and its value into *tags. False: reported. */
+static bool read_tag(struct reader *r, const struct rn_config_key *k, const char *path,
+                     struct rn_tags *tags) {
+  static const struct rn_config_key tag = { .bytes = RN_TAG_MAX + 1, .need = REQUIRED },
+                                    value = { .bytes = RN_TAG_MAX + 1 };
+  char name[RN_TAG_MAX + 1] = "", text[RN_TAG_MAX + 1] = "", tag_path[PATH_BYTES];
+  struct rn_bin_str old;
+  size_t len;
+  if (!read_key(r, path, tag_path, &len))
+    return false;
+  const char *wrong = rn_config_value_parse(&tag, scalar(r).text, len, true, name);
+  struct rn_bin_str key = { name, strlen(name) };
+  bool again = wrong == NULL && rn_tags_get(tags, key, &old);
+  if (wrong != NULL)
+    report_value(r, RN_CONFIG_VALUE, tag_path, &tag, true, wrong);
+  else if (again)
+    rn_config_report(r->l->errs, RN_CONFIG_DUPLICATE, place(r), tag_path, "given twice");
+  else if (tags->count == k->of)
+    report_value(r, RN_CONFIG_VALUE, tag_path, k, false, "too many");
+  bool ok = wrong == NULL && !again && tags->count < k->of;
+  struct rn_config_place where = place(r);
+  next(r);
+  if (!ok) {
+    skip(r);
+    return false;
+  }
+  if (r->ev == NULL || !read_one(r, &value, tag_path, true, text))
+    return false;
+  ok = rn_tags_set(tags, key, (struct rn_bin_str){ text, strlen(text) }) == RN_OK;
+  if (!ok)
+    rn_config_report(r->l->errs, RN_CONFIG_VALUE, where, tag_path,
+                     "no room; allowed: %u bytes of tags and values together, 2 for each tag",
+                     RN_TAGS_BYTES);
+  return ok;
+}
+
+/* All of them take the place of the default's. */
+static bool read_tags(struct reader *r, const struct rn_config_key *k, const char *path,
+                      struct rn_tags *out) {
+  if (refuse_other(r, k, path, false, FYET_MAPPING_START))
+    return false;
+  struct rn_tags tags = { 0 };
+  bool ok = true;
+  for (next(r); r->ev != NULL && !at(r, FYET_MAPPING_END);)
+    ok &= read_tag(r, k, path, &tags);
+  if (r->ev != NULL)
+    next(r);
+  *out = tags;
+  return ok;
+}
+
 /* One element of a list of items: a mapping, whose required keys are checked here. */
 static bool read_item(struct reader *r, const struct rn_config_key *k, const char *path, void *out,
                       struct rn_config_place *name_at) {
   struct rn_config_given given[RN_CONFIG_KEY_COUNT] = { 0 };
   struct rn_config_place start = place(r);
   rn_config_section_defaults(k->of, out);
-  if (!at(r, FYET_MAPPING_START) || refuse_extras(r, path)) {
-    report_value(r, RN_CONFIG_TYPE, path, k, true, "wrong type");
-    skip(r);
+  if (refuse_other(r, k, path, true, FYET_MAPPING_START))
     return false;
-  }
   read_mapping(r, k->of, path, out, given);
   bool ok = r->ev != NULL;
   for (size_t i = 0; i < RN_CONFIG_KEY_COUNT && ok; i++) {
@@ -269,12 +329,8 @@ static bool read_item(struct reader *r, const struct rn_config_key *k, const cha
 
 static bool read_list(struct reader *r, const struct rn_config_key *k, const char *path,
                       uint8_t *base) {
-  if (!at(r, FYET_SEQUENCE_START) || refuse_extras(r, path)) {
-    if (!at(r, FYET_ALIAS))
-      report_value(r, RN_CONFIG_TYPE, path, k, false, "wrong type");
-    skip(r);
+  if (refuse_other(r, k, path, false, FYET_SEQUENCE_START))
     return false;
-  }
   uint32_t count = 0;
   bool ok = true;
   for (next(r); r->ev != NULL && !at(r, FYET_SEQUENCE_END);) {
@@ -288,7 +344,7 @@ static bool read_list(struct reader *r, const struct rn_config_key *k, const cha
       ok = false;
       break;
     }
-    ok &= k->type == RN_CONFIG_ITEM ? read_item(r, k, element, out, &r->l->item_at[count])
+    ok &= k->type == RN_CONFIG_ITEM ? read_item(r, k, element, out, &r->l->item_at[k->of][count])
                                     : read_one(r, k, element, true, out);
     count++;
   }
@@ -323,7 +379,9 @@ static void read_mapping(struct reader *r, enum rn_config_section_id section, co
     }
     g->at = place(r);
     bool ok = k->count_max > 0 ? read_list(r, k, key_path, base)
-                               : read_one(r, k, key_path, false, base + k->offset);
+              : k->type == RN_CONFIG_TAGS
+                  ? read_tags(r, k, key_path, (struct rn_tags *)(void *)(base + k->offset))
+                  : read_one(r, k, key_path, false, base + k->offset);
     g->seen = ok ? RN_CONFIG_GIVEN : RN_CONFIG_BAD;
   }
   if (r->ev != NULL)

@@ -15,12 +15,16 @@
 #define RN_DURATION(section, key, word, dflt, min, max, help) uint64_t key##_ns;
 #define RN_ENUM(section, key, set, type, dflt, help) type key;
 #define RN_ADDR(section, key, family, help) struct rn_addr key;
+#define RN_ENDPOINT(section, key, help) struct rn_addr key;
+#define RN_TAGS(section, key, count_max, tag, value, help) struct rn_tags key;
 #define RN_LIST(key, type, count_max)                                                              \
   uint32_t key##_count;                                                                            \
   type key[count_max];
 #define RN_UINT_LIST(section, key, count_max, min, max, help) RN_LIST(key, uint32_t, count_max)
 #define RN_ENUM_LIST(section, key, count_max, set, type, help) RN_LIST(key, type, count_max)
 #define RN_PREFIX_LIST(section, key, count_max, help) RN_LIST(key, struct rn_config_prefix, count_max)
+#define RN_ENDPOINT_LIST(section, key, count_max, help) RN_LIST(key, struct rn_addr, count_max)
+#define RN_FINGERPRINT_LIST(section, key, count_max, help) RN_LIST(key, struct rn_config_fingerprint, count_max)
 #define RN_ITEM_LIST(section, key, count_max, item, help) RN_LIST(key, struct rn_config_##item, count_max)
 #include "schema/config.def"
 #undef RN_LIST

@@ -46,9 +46,13 @@ const struct rn_config_key rn_config_keys[RN_CONFIG_KEY_COUNT] = {
 #define RN_DURATION(s, key, w, d, lo, hi, help) { KEY(key, DURATION, help), FIELD(s, key##_ns), NUMBER(w, d, lo, hi) },
 #define RN_ENUM(s, key, set, ctype, d, help) { KEY(key, ENUM, help), FIELD(s, key), .of = RN_CONFIG_SET_##set, .dflt = (d), .word = "" },
 #define RN_ADDR(s, key, family, help) { KEY(key, ADDR, help), FIELD(s, key), .of = (family), .word = "none" },
+#define RN_ENDPOINT(s, key, help) { KEY(key, ENDPOINT, help), FIELD(s, key), .word = "" },
+#define RN_TAGS(s, key, n, tag, value, help) { KEY(key, TAGS, help), FIELD(s, key), .of = (n), .word = tag, .text = value },
 #define RN_UINT_LIST(s, key, n, lo, hi, help) { KEY(key, UINT, help), LIST(s, key, n), NUMBER("", 0, lo, hi) },
 #define RN_ENUM_LIST(s, key, n, set, ctype, help) { KEY(key, ENUM, help), LIST(s, key, n), .of = RN_CONFIG_SET_##set, .word = "" },
 #define RN_PREFIX_LIST(s, key, n, help) { KEY(key, PREFIX, help), LIST(s, key, n), .word = "" },
+#define RN_ENDPOINT_LIST(s, key, n, help) { KEY(key, ENDPOINT, help), LIST(s, key, n), .word = "" },
+#define RN_FINGERPRINT_LIST(s, key, n, help) { KEY(key, FINGERPRINT, help), LIST(s, key, n), .word = "" },
 #define RN_ITEM_LIST(s, key, n, item, help) { KEY(key, ITEM, help), LIST(s, key, n), .of = RN_CONFIG_SECTION_##item, .word = "" },
 #include "schema/config.def"
   /* clang-format on */
@@ -112,7 +116,14 @@ static void put_default(const struct rn_config_key *k, uint8_t *field) {
   case RN_CONFIG_DURATION:
     memcpy(field, &k->dflt, sizeof(k->dflt));
     break;
+  case RN_CONFIG_TAGS:
+    if (k->word[0] != 0)
+      (void)rn_tags_set((struct rn_tags *)field, (struct rn_bin_str){ k->word, strlen(k->word) },
+                        (struct rn_bin_str){ k->text, strlen(k->text) });
+    break;
   case RN_CONFIG_ADDR: /* not set */
+  case RN_CONFIG_ENDPOINT:
+  case RN_CONFIG_FINGERPRINT:
   case RN_CONFIG_PREFIX:
   case RN_CONFIG_ITEM:
     break;

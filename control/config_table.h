@@ -14,19 +14,23 @@ enum rn_config_section_id {
 
 /* RN_CONFIG_quic_retry and so on. */
 enum rn_config_key_id {
-#define RN_TEXT(section, key, ...)        RN_CONFIG_##section##_##key,
-#define RN_NAME(section, key, ...)        RN_CONFIG_##section##_##key,
-#define RN_BOOL(section, key, ...)        RN_CONFIG_##section##_##key,
-#define RN_UINT(section, key, ...)        RN_CONFIG_##section##_##key,
-#define RN_SIZE(section, key, ...)        RN_CONFIG_##section##_##key,
-#define RN_RATE(section, key, ...)        RN_CONFIG_##section##_##key,
-#define RN_DURATION(section, key, ...)    RN_CONFIG_##section##_##key,
-#define RN_ENUM(section, key, ...)        RN_CONFIG_##section##_##key,
-#define RN_ADDR(section, key, ...)        RN_CONFIG_##section##_##key,
-#define RN_UINT_LIST(section, key, ...)   RN_CONFIG_##section##_##key,
-#define RN_ENUM_LIST(section, key, ...)   RN_CONFIG_##section##_##key,
-#define RN_PREFIX_LIST(section, key, ...) RN_CONFIG_##section##_##key,
-#define RN_ITEM_LIST(section, key, ...)   RN_CONFIG_##section##_##key,
+#define RN_TEXT(section, key, ...)             RN_CONFIG_##section##_##key,
+#define RN_NAME(section, key, ...)             RN_CONFIG_##section##_##key,
+#define RN_BOOL(section, key, ...)             RN_CONFIG_##section##_##key,
+#define RN_UINT(section, key, ...)             RN_CONFIG_##section##_##key,
+#define RN_SIZE(section, key, ...)             RN_CONFIG_##section##_##key,
+#define RN_RATE(section, key, ...)             RN_CONFIG_##section##_##key,
+#define RN_DURATION(section, key, ...)         RN_CONFIG_##section##_##key,
+#define RN_ENUM(section, key, ...)             RN_CONFIG_##section##_##key,
+#define RN_ADDR(section, key, ...)             RN_CONFIG_##section##_##key,
+#define RN_UINT_LIST(section, key, ...)        RN_CONFIG_##section##_##key,
+#define RN_ENUM_LIST(section, key, ...)        RN_CONFIG_##section##_##key,
+#define RN_PREFIX_LIST(section, key, ...)      RN_CONFIG_##section##_##key,
+#define RN_ENDPOINT(section, key, ...)         RN_CONFIG_##section##_##key,
+#define RN_TAGS(section, key, ...)             RN_CONFIG_##section##_##key,
+#define RN_ENDPOINT_LIST(section, key, ...)    RN_CONFIG_##section##_##key,
+#define RN_FINGERPRINT_LIST(section, key, ...) RN_CONFIG_##section##_##key,
+#define RN_ITEM_LIST(section, key, ...)        RN_CONFIG_##section##_##key,
 #include "schema/config.def"
   RN_CONFIG_KEY_COUNT
 };
@@ -43,6 +47,9 @@ enum rn_config_type {
   RN_CONFIG_ENUM,
   RN_CONFIG_ADDR,
   RN_CONFIG_PREFIX,
+  RN_CONFIG_ENDPOINT,
+  RN_CONFIG_FINGERPRINT,
+  RN_CONFIG_TAGS,
   RN_CONFIG_ITEM,
 };
 
@@ -55,12 +62,12 @@ enum rn_config_need {
 struct rn_config_key {
   const char *name;
   const char *help;
-  const char *word; /* stands for 0; "": none */
-  const char *text; /* of a text or name: default or example */
+  const char *word; /* stands for 0; "": none; of tags: the default's name */
+  const char *text; /* of a text or name: default or example; of tags: the default's value */
   enum rn_config_section_id section;
   enum rn_config_type type;
   enum rn_config_need need;
-  uint32_t of;           /* an enum's set, an address's family, an item's section */
+  uint32_t of;           /* an enum's set, an address's family, an item's section, how many tags */
   uint32_t bytes;        /* of one value */
   uint32_t offset;       /* of the value, or the list's first, in the section's structure */
   uint32_t count_max;    /* 0: not a list */
@@ -86,6 +93,7 @@ enum rn_config_set {
   RN_CONFIG_SET_GROUP,
   RN_CONFIG_SET_CC,
   RN_CONFIG_SET_RETRY,
+  RN_CONFIG_SET_STRATEGY,
 };
 
 struct rn_config_choice {

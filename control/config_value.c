@@ -150,7 +150,8 @@ static const char *parse_choice(const struct rn_config_key *k, const char *text,
   return "not one of the words";
 }
 
-static const char *parse_addr(const char *text, size_t len, struct rn_addr *out) {
+/* With or without a port; one that a node can have. */
+static const char *parse_unicast(const char *text, size_t len, bool *bracket, struct rn_addr *out) {
   char copy[RN_ADDR_TEXT_BYTES];
   struct rn_addr a;
   if (len >= sizeof(copy) || memchr(text, 0, len) != NULL)
@@ -159,17 +160,67 @@ static const char *parse_addr(const char *text, size_t len, struct rn_addr *out)
   copy[len] = 0;
   if (rn_addr_parse(copy, &a) != RN_OK)
     return "not an IP address";
-  if (a.port != 0 || copy[0] == '[')
-    return "an address without a port is wanted";
-  static const uint8_t zero[16], loopback6[16] = { [15] = 1 };
+  static const uint8_t zero[16];
   bool v4 = a.family == 4;
   if (memcmp(a.ip, zero, sizeof(zero)) == 0 || (v4 && a.ip[0] == 0))
     return "the unspecified address";
-  if (v4 ? a.ip[0] == 127 : memcmp(a.ip, loopback6, sizeof(loopback6)) == 0)
-    return "a loopback address";
   if (v4 ? a.ip[0] >= 224 : a.ip[0] == 0xff)
     return "a multicast, broadcast or reserved address";
+  *bracket = copy[0] == '[';
   *out = a;
+  return NULL;
+}
+
+static const char *parse_addr(const char *text, size_t len, struct rn_addr *out) {
+  static const uint8_t loopback6[16] = { [15] = 1 };
+  struct rn_addr a;
+  bool bracket;
+  const char *wrong = parse_unicast(text, len, &bracket, &a);
+  if (wrong != NULL)
+    return wrong;
+  if (a.port != 0 || bracket)
+    return "an address without a port is wanted";
+  if (a.family == 4 ? a.ip[0] == 127 : memcmp(a.ip, loopback6, sizeof(loopback6)) == 0)
+    return "a loopback address";
+  *out = a;
+  return NULL;
+}
+
+/* Loopback addresses too: nodes of one machine. */
+static const char *parse_endpoint(const struct rn_config_key *k, const char *text, size_t len,
+                                  struct rn_addr *out) {
+  struct rn_addr a = { 0 };
+  bool bracket, unset = len == 0 && k->count_max == 0;
+  const char *wrong = unset ? NULL : parse_unicast(text, len, &bracket, &a);
+  if (wrong == NULL && a.port == 0 && !unset)
+    wrong = "the port is missing";
+  if (wrong == NULL)
+    *out = a;
+  return wrong;
+}
+
+static int hex_digit(char c) {
+  if (c >= '0' && c <= '9')
+    return c - '0';
+  char lower = (char)(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* As "openssl x509 -fingerprint -sha256" writes it, or without the colons. */
+static const char *parse_fingerprint(const char *text, size_t len,
+                                     struct rn_config_fingerprint *out) {
+  struct rn_config_fingerprint f;
+  size_t step = len == 95 ? 3 : 2;
+  if (len != 95 && len != 64)
+    return "not 64 hexadecimal digits";
+  for (size_t i = 0; i < sizeof(f.sha256); i++) {
+    const char *p = text + i * step;
+    int high = hex_digit(p[0]), low = hex_digit(p[1]);
+    if (high < 0 || low < 0 || (step == 3 && i + 1 < sizeof(f.sha256) && p[2] != ':'))
+      return "not 64 hexadecimal digits";
+    f.sha256[i] = (uint8_t)(high << 4 | low);
+  }
+  *out = f;
   return NULL;
 }
 
@@ -243,19 +294,40 @@ const char *rn_config_value_parse(const struct rn_config_key *k, const char *tex
     return parse_addr_key(k, text, len, out);
   case RN_CONFIG_PREFIX:
     return parse_prefix(text, len, out);
+  case RN_CONFIG_ENDPOINT:
+    return parse_endpoint(k, text, len, out);
+  case RN_CONFIG_FINGERPRINT:
+    return parse_fingerprint(text, len, out);
   case RN_CONFIG_UINT:
   case RN_CONFIG_SIZE:
   case RN_CONFIG_RATE:
   case RN_CONFIG_DURATION:
     return parse_number_key(k, text, len, out);
+  case RN_CONFIG_TAGS:
   case RN_CONFIG_ITEM:
     break;
   }
-  RN_ASSERT(false); /* items have no text */
+  RN_ASSERT(false); /* mappings have no text */
   return NULL;
 }
 
 /* ---- to text ---- */
+
+/* Text that grows in a fixed buffer; what does not fit is cut. */
+struct writer {
+  char *at;
+  size_t left;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct writer *w, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  int n = vsnprintf(w->at, w->left, fmt, ap);
+  va_end(ap);
+  size_t used = n < 0 ? 0 : (size_t)n < w->left ? (size_t)n : w->left - 1;
+  w->at += used;
+  w->left -= used;
+}
 
 static void number_text(enum rn_config_type type, uint64_t n, char *out, size_t cap) {
   const struct unit *u = units_of(type);
@@ -271,6 +343,17 @@ static const char *number_or_word(const struct rn_config_key *k, const void *in,
     snprintf(out, RN_CONFIG_VALUE_BYTES, "%s", k->word);
   else
     number_text(k->type, n, out, RN_CONFIG_VALUE_BYTES);
+  return out;
+}
+
+/* In one line, without quotes: for names and values that need none. */
+static const char *tags_text(const struct rn_tags *t, char *out) {
+  struct writer w = { out, RN_CONFIG_VALUE_BYTES };
+  struct rn_bin_str key, value;
+  const char *before = "{";
+  for (uint16_t pos = 0; rn_tags_next(t, &pos, &key, &value); before = ", ")
+    put(&w, "%s%.*s: %.*s", before, (int)key.len, key.p, (int)value.len, value.p);
+  put(&w, "%s", t->count == 0 ? "{}" : "}");
   return out;
 }
 
@@ -294,30 +377,18 @@ const char *rn_config_value_text(const struct rn_config_key *k, const void *in, 
   case RN_CONFIG_RATE:
   case RN_CONFIG_DURATION:
     return number_or_word(k, in, out);
+  case RN_CONFIG_TAGS:
+    return tags_text(in, out);
   case RN_CONFIG_ADDR:
   case RN_CONFIG_PREFIX:
+  case RN_CONFIG_ENDPOINT:
+  case RN_CONFIG_FINGERPRINT:
   case RN_CONFIG_ITEM:
     break;
   }
   RN_ASSERT(text != NULL);
   snprintf(out, RN_CONFIG_VALUE_BYTES, "%s", text);
   return out;
-}
-
-/* Text that grows in a fixed buffer; what does not fit is cut. */
-struct writer {
-  char *at;
-  size_t left;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct writer *w, const char *fmt, ...) {
-  va_list ap;
-  va_start(ap, fmt);
-  int n = vsnprintf(w->at, w->left, fmt, ap);
-  va_end(ap);
-  size_t used = n < 0 ? 0 : (size_t)n < w->left ? (size_t)n : w->left - 1;
-  w->at += used;
-  w->left -= used;
 }
 
 static void put_range(struct writer *w, const struct rn_config_key *k) {
@@ -362,6 +433,15 @@ static void put_one(struct writer *w, const struct rn_config_key *k) {
     break;
   case RN_CONFIG_PREFIX:
     put(w, "an address with the prefix of its link, as in 192.0.2.7/24");
+    break;
+  case RN_CONFIG_ENDPOINT:
+    put(w, "an address and a port, as in 192.0.2.7:8080 or [2001:db8::7]:8080");
+    break;
+  case RN_CONFIG_FINGERPRINT:
+    put(w, "64 hexadecimal digits, with or without : between bytes");
+    break;
+  case RN_CONFIG_TAGS:
+    put(w, "a mapping of at most %u tags to values, texts of at most %u bytes", k->of, RN_TAG_MAX);
     break;
   case RN_CONFIG_ITEM:
     put(w, "a mapping");

@@ -10,8 +10,8 @@
 #define RN_CONFIG_VALUE_BYTES   256 /* the same of rn_config_value_text */
 
 /* Reads text[0..len) as a value of k's type, or as one element of its list, into *out (k->bytes). quoted: it stood in quotes, which only
- * texts, sizes, rates, durations and addresses may. NULL, or static text that says what is wrong with it, and *out unchanged. k is no
- * list of items. */
+ * numbers without a unit and true or false may not. NULL, or static text that says what is wrong with it, and *out unchanged. k is no
+ * list of items and no mapping of tags. */
 const char *rn_config_value_parse(const struct rn_config_key *k, const char *text, size_t len,
                                   bool quoted, void *out);
 
@@ -19,6 +19,6 @@ const char *rn_config_value_parse(const struct rn_config_key *k, const char *tex
  * of a list rather than the list. */
 const char *rn_config_allowed(const struct rn_config_key *k, bool one, char *out);
 
-/* The value at in (k->bytes) as one would write it in a file, into out[RN_CONFIG_VALUE_BYTES]; returns out. For all but addresses and
- * items. */
+/* The value at in (k->bytes) as one would write it in a file, into out[RN_CONFIG_VALUE_BYTES]; returns out. For all but addresses,
+ * fingerprints and items. */
 const char *rn_config_value_text(const struct rn_config_key *k, const void *in, char *out);

@@ -36,6 +36,16 @@ static void check_config(const struct rn_config *c) {
   RN_ASSERT(c->rpc.max_request_bytes <= c->limits.request_buffer);
   for (uint32_t i = 0; i < c->rpc.methods_count; i++)
     RN_ASSERT(c->rpc.methods[i].name[0] != 0);
+  RN_ASSERT(c->cluster.seeds_count <= 16 && c->cluster.allowed_certs_count <= 64);
+  for (uint32_t i = 0; i < c->cluster.seeds_count; i++)
+    RN_ASSERT(c->cluster.seeds[i].family != 0 && c->cluster.seeds[i].port != 0);
+  RN_ASSERT(rn_tags_check(&c->cluster.tags) == RN_OK && c->cluster.tags.count <= 16);
+  RN_ASSERT(c->cluster.probe_timeout_ns <= c->cluster.gossip_interval_ns);
+  RN_ASSERT(rn_tags_check(&c->director.worker_tags) == RN_OK && c->director.routes_count <= 64);
+  RN_ASSERT(c->cluster.enabled || (!c->director.enabled && c->director.routes_count == 0));
+  for (uint32_t i = 0; i < c->director.routes_count; i++)
+    RN_ASSERT(c->director.routes[i].method[0] != 0 &&
+              rn_tags_check(&c->director.routes[i].tags) == RN_OK);
   char list[RN_TOPO_LIST_BYTES];
   RN_ASSERT(strlen(rn_config_cipher_text(c, list)) < sizeof(list) - 1);
   RN_ASSERT(strlen(rn_config_group_text(c, list)) < sizeof(list) - 1);

@@ -21,9 +21,12 @@ static const char *default_text(const struct rn_config_key *k, char *out) {
     return NULL;
   if (k->type == RN_CONFIG_ADDR)
     return k->word;
+  if (k->type == RN_CONFIG_ENDPOINT)
+    return "\"\"";
   const struct rn_config_section *s = &rn_config_sections[k->section];
-  static _Alignas(8) uint8_t item[sizeof(cfg.rpc.methods[0])];
-  rn_config_section_defaults(RN_CONFIG_SECTION_method, item);
+  static _Alignas(8) uint8_t item[sizeof(cfg)];
+  if (s->item)
+    rn_config_section_defaults(k->section, item);
   const uint8_t *base = s->item ? item : (const uint8_t *)&cfg + s->offset;
   return rn_config_value_text(k, base + k->offset, out);
 }

@@ -44,6 +44,13 @@ static void uncomment(char *text) {
   *out = 0;
 }
 
+/* Routes, of which there is one as an example, need a cluster. */
+static void enable_cluster(char *text) {
+  char *enabled = strstr(text, "\ncluster:\n  enabled: false\n");
+  assert_non_null(enabled);
+  memcpy(enabled + strlen("\ncluster:\n  enabled: "), "true ", 5);
+}
+
 static void the_sample_loads(void **state) {
   (void)state;
   char *text = read_sample();
@@ -60,11 +67,17 @@ static void its_comments_are_the_defaults(void **state) {
   struct config_case with, without;
   config_load_good(&without, text);
   uncomment(text);
+  enable_cluster(text);
   config_load_good(&with, text);
   assert_int_equal(with.cfg.rpc.methods_count, 1); /* an example, which is no default */
   assert_string_equal(with.cfg.rpc.methods[0].name, "sleep");
   memset(with.cfg.rpc.methods, 0, sizeof(with.cfg.rpc.methods));
   with.cfg.rpc.methods_count = 0;
+  assert_int_equal(with.cfg.director.routes_count, 1);
+  assert_string_equal(with.cfg.director.routes[0].method, "Inference.*");
+  memset(with.cfg.director.routes, 0, sizeof(with.cfg.director.routes));
+  with.cfg.director.routes_count = 0;
+  with.cfg.cluster.enabled = false;
   assert_memory_equal(&with.cfg, &without.cfg, sizeof(with.cfg));
   config_done(&with);
   config_done(&without);
