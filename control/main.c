@@ -202,6 +202,8 @@ static int run(const char *config) {
   node.keys = startup.keys;
   node.ca_pem = startup.ca_pem;
   node.ca_bytes = startup.ca_bytes;
+  node.peer_ca_pem = startup.peer_ca_pem;
+  node.peer_ca_bytes = startup.peer_ca_bytes;
   node.bpf_attached = startup.bpf_attached;
   node.channel = RN_PARENT_FD_CHANNEL;
   node.privileged = hello.privileged != 0;

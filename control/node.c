@@ -62,16 +62,38 @@ static int describe(struct rn_node *n, const struct rn_secret_epoch *e, struct r
   return rn_topo_of_config(n->cfg, &in, t);
 }
 
+/* What a region of ours holds besides the description. */
+static struct rn_topo_blobs blobs_of(const struct rn_node *n) {
+  size_t bytes;
+  const char *cert = rn_keys_cert_pem(n->keys, &bytes);
+  return (struct rn_topo_blobs){ .cert = { cert, bytes },
+                                 .ca = { n->ca_pem, n->ca_bytes },
+                                 .peer_ca = { n->peer_ca_pem, n->peer_ca_bytes } };
+}
+
+static bool same_blob(const struct rn_topo_blob *ours, const char *served, size_t bytes) {
+  return bytes == ours->bytes && (bytes == 0 || memcmp(served, ours->p, bytes) == 0);
+}
+
+/* Whether what n->view's data plane serves with is what ours would. */
+static bool serves_blobs(const struct rn_node *n) {
+  const struct rn_topo_blobs ours = blobs_of(n);
+  size_t cert_bytes, ca_bytes, peer_ca_bytes;
+  const char *cert = rn_topo_cert(&n->view, &cert_bytes), *ca = rn_topo_ca(&n->view, &ca_bytes),
+             *peer_ca = rn_topo_peer_ca(&n->view, &peer_ca_bytes);
+  return same_blob(&ours.cert, cert, cert_bytes) && same_blob(&ours.ca, ca, ca_bytes) &&
+         same_blob(&ours.peer_ca, peer_ca, peer_ca_bytes);
+}
+
 /* A new memory with a new description in it, mapped as n->view. */
 static int make_region(struct rn_node *n, char *why, size_t why_bytes) {
-  size_t cert_bytes;
+  const struct rn_topo_blobs blobs = blobs_of(n);
   void *map = NULL;
-  const char *cert = rn_keys_cert_pem(n->keys, &cert_bytes);
   if (describe(n, rn_secrets_newest(&n->secrets), &n->topo) != RN_OK) {
     snprintf(why, why_bytes, "the secret is too short");
     return RN_ERR_CONFIG;
   }
-  size_t bytes = rn_topo_footprint(&n->topo, cert_bytes, n->ca_bytes);
+  size_t bytes = rn_topo_footprint(&n->topo, &blobs);
   if (bytes == 0) {
     snprintf(why, why_bytes, "certificates or lcores are too large for one region");
     return RN_ERR_CONFIG;
@@ -83,8 +105,7 @@ static int make_region(struct rn_node *n, char *why, size_t why_bytes) {
   }
   n->view.base = map;
   n->view.bytes = bytes;
-  int err = rn_topo_build(map, bytes, &n->topo, cert, cert_bytes, n->ca_pem, n->ca_bytes,
-                          (uint32_t)getpid(), why, why_bytes);
+  int err = rn_topo_build(map, bytes, &n->topo, &blobs, (uint32_t)getpid(), why, why_bytes);
   if (err != RN_OK)
     return RN_ERR_CONFIG;
   n->view.topo = n->topo;
@@ -128,7 +149,7 @@ static const struct rn_secret_epoch *epoch_or_newest(const struct rn_secrets *s,
 /* Maps the region that rpcnetd kept. RN_OK when it is what we would start now. */
 static int adopt(struct rn_node *n, const struct rn_parent_msg *hello, int region_fd, char *why,
                  size_t why_bytes) {
-  size_t bytes, cert_bytes, want_bytes;
+  size_t bytes;
   void *map;
   if (rn_sys_memfd_check(region_fd, &bytes) != RN_OK ||
       rn_sys_map(region_fd, bytes, &map) != RN_OK) {
@@ -146,17 +167,14 @@ static int adopt(struct rn_node *n, const struct rn_parent_msg *hello, int regio
   /* Places follow from counts and sizes, which are compared: take them from there. */
   want.tls.cert = placed.tls.cert;
   want.tls.ca = placed.tls.ca;
+  want.tls.peer_ca = placed.tls.peer_ca;
   for (uint32_t i = 0; i < RN_TOPO_LCORES_MAX; i++) {
     want.lcores[i].to_control = placed.lcores[i].to_control;
     want.lcores[i].from_control = placed.lcores[i].from_control;
     want.lcores[i].stats = placed.lcores[i].stats;
   }
-  const char *served = rn_topo_cert(&n->view, &cert_bytes);
-  const char *cert = rn_keys_cert_pem(n->keys, &want_bytes);
-  const char *ca = rn_topo_ca(&n->view, &bytes);
   if (!rn_topo_serves_same(&want, &placed) || hello->arg != placed.lcore_count ||
-      cert_bytes != want_bytes || memcmp(cert, served, want_bytes) != 0 || bytes != n->ca_bytes ||
-      (bytes != 0 && memcmp(ca, n->ca_pem, bytes) != 0)) {
+      !serves_blobs(n)) {
     snprintf(why, why_bytes, "it serves with another certificate or configuration");
     return RN_ERR_STATE;
   }

@@ -44,6 +44,8 @@ struct rn_node {
   const struct rn_keys *keys;
   const char *ca_pem;
   size_t ca_bytes;
+  const char *peer_ca_pem; /* NULL: no peer is dialled */
+  size_t peer_ca_bytes;
   struct rn_secrets secrets; /* wiped by fini */
   struct rn_rotation {
     enum rn_secrets_step step;

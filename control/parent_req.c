@@ -28,6 +28,8 @@ static const char *path_of(const struct rn_parent *p, uint32_t file) {
     return p->cfg.tls.ca;
   case RN_PARENT_FILE_SECRET:
     return p->cfg.node.secret_file;
+  case RN_PARENT_FILE_PEER_CA:
+    return p->cfg.cluster.enabled ? p->cfg.cluster.ca : "";
   default:
     return "";
   }

@@ -142,19 +142,46 @@ static int load_keys(const struct rn_startup_source *src, struct rn_startup *s) 
   return err;
 }
 
-static int load_ca(const struct rn_startup_source *src, struct rn_startup *s) {
+static int read_anchors(const struct rn_startup_source *src, struct rn_startup *s,
+                        enum rn_parent_file file, const char *key, const char *path, char **pem,
+                        size_t *bytes) {
   char why[512];
   int fd;
-  if (s->cfg.tls.ca[0] == '\0')
-    return RN_OK;
-  int err = open_file(src, s, RN_PARENT_FILE_CA, "tls.ca", s->cfg.tls.ca, &fd);
+  int err = open_file(src, s, file, key, path, &fd);
   if (err != RN_OK)
     return err;
-  err = rn_keys_read_ca(fd, s->cfg.tls.ca, &s->ca_pem, &s->ca_bytes, why, sizeof(why));
+  err = rn_keys_read_ca(fd, path, pem, bytes, why, sizeof(why));
   if (err != RN_OK)
     rn_error("%s", why);
   close(fd);
   return err;
+}
+
+static int load_ca(const struct rn_startup_source *src, struct rn_startup *s) {
+  if (s->cfg.tls.ca[0] == '\0')
+    return RN_OK;
+  return read_anchors(src, s, RN_PARENT_FILE_CA, "tls.ca", s->cfg.tls.ca, &s->ca_pem, &s->ca_bytes);
+}
+
+/* After keys and tls.ca, of which one is the default. */
+static int load_peer_ca(const struct rn_startup_source *src, struct rn_startup *s) {
+  const char *own = s->ca_pem;
+  size_t bytes = s->ca_bytes;
+  if (!s->cfg.cluster.enabled)
+    return RN_OK;
+  if (s->cfg.cluster.ca[0] != '\0')
+    return read_anchors(src, s, RN_PARENT_FILE_PEER_CA, "cluster.ca", s->cfg.cluster.ca,
+                        &s->peer_ca_pem, &s->peer_ca_bytes);
+  if (own == NULL && s->cfg.tls.ca[0] == '\0' && s->keys != NULL)
+    own = rn_keys_cert_pem(s->keys, &bytes);
+  if (own == NULL)
+    return RN_OK; /* it could not be read, which was said */
+  s->peer_ca_pem = malloc(bytes);
+  if (s->peer_ca_pem == NULL)
+    return RN_ERR_SYS;
+  memcpy(s->peer_ca_pem, own, bytes);
+  s->peer_ca_bytes = bytes;
+  return RN_OK;
 }
 
 static int load_secret(const struct rn_startup_source *src, struct rn_startup *s) {
@@ -182,7 +209,7 @@ int rn_startup_load(const struct rn_startup_source *src, struct rn_startup *out)
   rn_log_set_level(out->cfg.node.log_level);
   /* All of them, for the same reason. */
   int (*const loads[])(const struct rn_startup_source *,
-                       struct rn_startup *) = { load_keys, load_ca, load_secret };
+                       struct rn_startup *) = { load_keys, load_ca, load_peer_ca, load_secret };
   for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
     int one = loads[i](src, out);
     if (err == RN_OK)
@@ -223,5 +250,6 @@ void rn_startup_correct(const struct rn_startup *s, struct rn_parent_msg *hello,
 void rn_startup_free(struct rn_startup *s) {
   rn_keys_free(s->keys);
   free(s->ca_pem);
+  free(s->peer_ca_pem);
   rn_secrets_wipe(&s->secrets);
 }

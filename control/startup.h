@@ -14,6 +14,8 @@ struct rn_startup {
   struct rn_keys *keys;
   char *ca_pem; /* NULL: clients are not asked for a certificate */
   size_t ca_bytes;
+  char *peer_ca_pem; /* with cluster.enabled: trust anchors for peers that are dialled; else NULL */
+  size_t peer_ca_bytes;
   struct rn_secrets secrets; /* count 0: no file is configured */
   bool bpf_attached;
   /* What rpcnetd said without being asked, in order: ENDED, SHUTDOWN. Neither comes twice to a control that has started nothing. */

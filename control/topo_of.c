@@ -107,6 +107,17 @@ static void fill_rpc(const struct rn_config *cfg, struct rn_topo *t) {
   }
 }
 
+static void fill_cluster(const struct rn_config *cfg, struct rn_topo_cluster *t) {
+  if (!cfg->cluster.enabled)
+    return;
+  t->enabled = 1;
+  t->conns_per_worker = cfg->director.connections_per_worker;
+  t->ping_interval_ns = cfg->cluster.ping_interval_ns;
+  t->idle_timeout_ns = cfg->director.idle_timeout_ns;
+  t->connect_timeout_ns = cfg->director.connect_timeout_ns;
+  snprintf(t->server_name, sizeof(t->server_name), "%s", cfg->cluster.server_name);
+}
+
 static int fill_keys(const struct rn_config *cfg, const struct rn_topo_inputs *in,
                      struct rn_topo *t) {
   t->cid.server_id = (uint16_t)cfg->node.server_id;
@@ -152,6 +163,7 @@ int rn_topo_of_config(const struct rn_config *cfg, const struct rn_topo_inputs *
   fill_quic(cfg, t);
   fill_tls(cfg, &t->tls);
   fill_rpc(cfg, t);
+  fill_cluster(cfg, &t->cluster);
   /* Every signature that may be asked for has a slot on its way out and room for its bytes on its way back. */
   t->ring.slot_count = pow2_at_least(2 * t->quic_limits.sign_jobs, 256, 65536);
   t->ring.bytes_cap = pow2_at_least(512 * t->quic_limits.sign_jobs, 65536, 1u << 25);

@@ -33,13 +33,14 @@ static struct rn_topo_span place(uint64_t *at, uint64_t bytes, uint64_t align) {
 
 /* Fills in the places of *t. Each lcore's memory starts on a page of its own. Returns the region's
  * size. */
-static uint64_t lay_out(struct rn_topo *t, struct rn_region_hdr *hdr, size_t cert_bytes,
-                        size_t ca_bytes) {
+static uint64_t lay_out(struct rn_topo *t, struct rn_region_hdr *hdr, uint64_t cert_bytes,
+                        uint64_t ca_bytes, uint64_t peer_ca_bytes) {
   uint64_t at = sizeof(struct rn_region_hdr);
   uint64_t ring_bytes = rn_ring_footprint(&t->ring);
   hdr->topo_off = place(&at, sizeof(struct rn_topo), LINE).off;
   t->tls.cert = place(&at, cert_bytes, LINE);
   t->tls.ca = place(&at, ca_bytes, LINE);
+  t->tls.peer_ca = place(&at, peer_ca_bytes, LINE);
   hdr->blob_off = t->tls.cert.off;
   hdr->blob_bytes = at - t->tls.cert.off;
   for (uint32_t i = 0; i < t->lcore_count; i++) {
@@ -52,21 +53,26 @@ static uint64_t lay_out(struct rn_topo *t, struct rn_region_hdr *hdr, size_t cer
   return hdr->total_bytes;
 }
 
-size_t rn_topo_footprint(const struct rn_topo *t, size_t cert_bytes, size_t ca_bytes) {
+size_t rn_topo_footprint(const struct rn_topo *t, const struct rn_topo_blobs *blobs) {
   if (t->lcore_count == 0 || t->lcore_count > RN_TOPO_LCORES_MAX ||
-      rn_ring_footprint(&t->ring) == 0 || cert_bytes == 0 || cert_bytes > RN_TOPO_BLOB_MAX ||
-      ca_bytes > RN_TOPO_BLOB_MAX)
+      rn_ring_footprint(&t->ring) == 0 || blobs->cert.bytes == 0 ||
+      blobs->cert.bytes > RN_TOPO_BLOB_MAX || blobs->ca.bytes > RN_TOPO_BLOB_MAX ||
+      blobs->peer_ca.bytes > RN_TOPO_BLOB_MAX)
     return 0;
   struct rn_topo copy = *t;
   struct rn_region_hdr hdr;
-  uint64_t bytes = lay_out(&copy, &hdr, cert_bytes, ca_bytes);
+  uint64_t bytes = lay_out(&copy, &hdr, blobs->cert.bytes, blobs->ca.bytes, blobs->peer_ca.bytes);
   return bytes <= RN_TOPO_REGION_MAX ? (size_t)bytes : 0;
 }
 
-int rn_topo_build(void *mem, size_t bytes, struct rn_topo *t, const void *cert, size_t cert_bytes,
-                  const void *ca, size_t ca_bytes, uint32_t owner_pid, char *why,
-                  size_t why_bytes) {
-  if (rn_topo_footprint(t, cert_bytes, ca_bytes) != bytes || bytes == 0) {
+static void put_blob(uint8_t *base, const struct rn_topo_span *at, const struct rn_topo_blob *b) {
+  if (b->bytes > 0)
+    memcpy(base + at->off, b->p, b->bytes);
+}
+
+int rn_topo_build(void *mem, size_t bytes, struct rn_topo *t, const struct rn_topo_blobs *blobs,
+                  uint32_t owner_pid, char *why, size_t why_bytes) {
+  if (rn_topo_footprint(t, blobs) != bytes || bytes == 0) {
     snprintf(why, why_bytes, "a region of %zu bytes does not fit the description", bytes);
     return RN_ERR_INVAL;
   }
@@ -74,15 +80,15 @@ int rn_topo_build(void *mem, size_t bytes, struct rn_topo *t, const void *cert, 
   struct rn_region_hdr hdr = { .abi = RN_REGION_ABI,
                                .owner_pid = owner_pid,
                                .layout_hash = rn_topo_layout_hash() };
-  lay_out(&full, &hdr, cert_bytes, ca_bytes);
+  lay_out(&full, &hdr, blobs->cert.bytes, blobs->ca.bytes, blobs->peer_ca.bytes);
   int err = rn_topo_check(&full, why, why_bytes);
   if (err != RN_OK)
     return err;
   uint8_t *base = mem;
   memcpy(base + hdr.topo_off, &full, sizeof(full));
-  memcpy(base + full.tls.cert.off, cert, cert_bytes);
-  if (ca_bytes > 0)
-    memcpy(base + full.tls.ca.off, ca, ca_bytes);
+  put_blob(base, &full.tls.cert, &blobs->cert);
+  put_blob(base, &full.tls.ca, &blobs->ca);
+  put_blob(base, &full.tls.peer_ca, &blobs->peer_ca);
   for (uint32_t i = 0; i < full.lcore_count; i++) {
     /* Cannot fail: sizes and alignment are right by now. */
     (void)rn_ring_format(base + full.lcores[i].to_control.off, &full.ring, rn_msg_schema(),
@@ -126,7 +132,7 @@ int rn_topo_attach(void *map, size_t bytes, struct rn_topo_view *out, char *why,
     return RN_ERR_CORRUPT;
   want = t;
   want_hdr = hdr;
-  if (lay_out(&want, &want_hdr, t.tls.cert.bytes, t.tls.ca.bytes) != bytes ||
+  if (lay_out(&want, &want_hdr, t.tls.cert.bytes, t.tls.ca.bytes, t.tls.peer_ca.bytes) != bytes ||
       memcmp(&want, &t, sizeof(t)) != 0 || memcmp(&want_hdr, &hdr, sizeof(hdr)) != 0) {
     snprintf(why, why_bytes, "parts of the region are not where they belong");
     return RN_ERR_CORRUPT;
@@ -181,6 +187,10 @@ const char *rn_topo_cert(const struct rn_topo_view *v, size_t *bytes) {
 
 const char *rn_topo_ca(const struct rn_topo_view *v, size_t *bytes) {
   return blob(v, &v->topo.tls.ca, bytes);
+}
+
+const char *rn_topo_peer_ca(const struct rn_topo_view *v, size_t *bytes) {
+  return blob(v, &v->topo.tls.peer_ca, bytes);
 }
 
 unsigned int rn_topo_fd_count(const struct rn_topo *t) { return 2 + t->lcore_count; }

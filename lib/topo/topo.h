@@ -36,13 +36,14 @@
 #define RN_TOPO_FD_CONTROL  4
 #define RN_TOPO_FD_LCORE(i) (5 + (int)(i))
 
-#define RN_TOPO_LCORES_MAX 32u
-#define RN_TOPO_PORTS_MAX  4u
-#define RN_TOPO_ADDRS_MAX  8u
-#define RN_TOPO_NAME_BYTES 64u
-#define RN_TOPO_LIST_BYTES 256u
-#define RN_TOPO_BLOB_MAX   (1u << 20)
-#define RN_TOPO_REGION_MAX (1u << 30)
+#define RN_TOPO_LCORES_MAX        32u
+#define RN_TOPO_PORTS_MAX         4u
+#define RN_TOPO_ADDRS_MAX         8u
+#define RN_TOPO_NAME_BYTES        64u
+#define RN_TOPO_LIST_BYTES        256u
+#define RN_TOPO_BLOB_MAX          (1u << 20)
+#define RN_TOPO_SERVER_NAME_BYTES 256u
+#define RN_TOPO_REGION_MAX        (1u << 30)
 
 enum rn_topo_driver {
   RN_TOPO_AF_PACKET,
@@ -102,6 +103,7 @@ struct rn_topo_port {
 struct rn_topo_tls {
   struct rn_topo_span cert; /* PEM chain, leaf first; never empty */
   struct rn_topo_span ca; /* PEM trust anchors; bytes 0: clients are not asked for a certificate */
+  struct rn_topo_span peer_ca; /* PEM trust anchors for peers that are dialled; bytes 0: none is */
   char cipher_suites[RN_TOPO_LIST_BYTES]; /* OpenSSL names, ':' between; empty: default */
   char groups[RN_TOPO_LIST_BYTES];        /* the same */
   char alpn[RN_TOPO_NAME_BYTES];          /* never empty */
@@ -120,6 +122,17 @@ struct rn_topo_rpc {
   uint64_t buffer_bytes;       /* all partially received requests together, >= request_bytes_max */
   uint64_t request_timeout_ns; /* 0: none */
   uint64_t stream_item_timeout_ns; /* 0: none */
+};
+
+/* What an lcore needs for connections that it opens itself: to peers for gossip, to workers for
+ * calls that it forwards. All zero unless enabled. */
+struct rn_topo_cluster {
+  uint32_t enabled;                            /* 0 or 1; 1 needs tls.peer_ca */
+  uint32_t conns_per_worker;                   /* 1..64 */
+  uint64_t ping_interval_ns;                   /* of silence on a gossip connection; above 0 */
+  uint64_t idle_timeout_ns;                    /* of a worker's connection without calls; above 0 */
+  uint64_t connect_timeout_ns;                 /* above 0 */
+  char server_name[RN_TOPO_SERVER_NAME_BYTES]; /* what a peer's certificate has to be valid for */
 };
 
 /* A method with values of its own. */
@@ -153,6 +166,7 @@ struct rn_topo {
   struct rn_cid_config cid; /* lcore_idx is to be set by each lcore; lcore_count is this node's */
   struct rn_topo_tls tls;
   struct rn_topo_rpc rpc;
+  struct rn_topo_cluster cluster;
   uint32_t method_count;      /* 0..RN_TOPO_METHODS_MAX */
   uint32_t scatter;           /* 0 or 1: treat every other datagram as arrived at the next lcore */
   uint64_t trace_interval_ns; /* how often a call is followed; 0: never */
@@ -168,6 +182,19 @@ struct rn_topo_view {
   struct rn_topo topo;
 };
 
+/* A PEM text; bytes 0: there is none. */
+struct rn_topo_blob {
+  const void *p;
+  size_t bytes;
+};
+
+/* Those of a region, each at most RN_TOPO_BLOB_MAX. */
+struct rn_topo_blobs {
+  struct rn_topo_blob cert; /* never empty */
+  struct rn_topo_blob ca;
+  struct rn_topo_blob peer_ca; /* empty unless cluster.enabled */
+};
+
 /* Hash over the declarations of everything in a region: structures, messages, metrics. Both sides
  * must have the same. */
 uint64_t rn_topo_layout_hash(void);
@@ -178,12 +205,12 @@ int rn_topo_check(const struct rn_topo *t, char *why, size_t why_bytes);
 
 /* Bytes of a region for t (lcore_count, ring) and these PEM texts; 0 if something is out of range.
  */
-size_t rn_topo_footprint(const struct rn_topo *t, size_t cert_bytes, size_t ca_bytes);
+size_t rn_topo_footprint(const struct rn_topo *t, const struct rn_topo_blobs *blobs);
 
 /* Writes a region into mem (footprint bytes, zeroed, 64-byte aligned): header, description, blobs,
  * empty rings. Fills in the places in *t. RN_OK; RN_ERR_INVAL with why. */
-int rn_topo_build(void *mem, size_t bytes, struct rn_topo *t, const void *cert, size_t cert_bytes,
-                  const void *ca, size_t ca_bytes, uint32_t owner_pid, char *why, size_t why_bytes);
+int rn_topo_build(void *mem, size_t bytes, struct rn_topo *t, const struct rn_topo_blobs *blobs,
+                  uint32_t owner_pid, char *why, size_t why_bytes);
 
 /* Reads a mapped region: magic, ABI, layout hash, then rn_topo_check, then that every place is
  * where rn_topo_build puts it. RN_OK; RN_ERR_CORRUPT with why, and *out unchanged. */
@@ -202,6 +229,7 @@ struct rn_stats_page *rn_topo_stats(const struct rn_topo_view *v, uint32_t idx);
 /* The PEM texts in the region. bytes is 0 and the result NULL where there is none. */
 const char *rn_topo_cert(const struct rn_topo_view *v, size_t *bytes);
 const char *rn_topo_ca(const struct rn_topo_view *v, size_t *bytes);
+const char *rn_topo_peer_ca(const struct rn_topo_view *v, size_t *bytes);
 
 /* Number of descriptors the data plane inherits above 2. */
 unsigned int rn_topo_fd_count(const struct rn_topo *t);

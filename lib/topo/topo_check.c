@@ -73,11 +73,24 @@ static const struct range topo_ranges[] = {
   RANGE(rn_topo, tls.session_tickets, 0, 1),
   RANGE(rn_topo, tls.cert.bytes, 1, RN_TOPO_BLOB_MAX),
   RANGE(rn_topo, tls.ca.bytes, 0, RN_TOPO_BLOB_MAX),
+  RANGE(rn_topo, tls.peer_ca.bytes, 0, RN_TOPO_BLOB_MAX),
+  RANGE(rn_topo, cluster.enabled, 0, 1),
   RANGE(rn_topo, method_count, 0, RN_TOPO_METHODS_MAX),
   RANGE(rn_topo, rpc.calls, 1, 16777216),
   RANGE(rn_topo, rpc.request_bytes_max, 1, 1ull << 31),
   RANGE(rn_topo, rpc.response_bytes_max, 1, 1ull << 31),
   RANGE(rn_topo, rpc.message_bytes_max, 1, 1ull << 31),
+};
+
+#define FOREVER_NS (1ull << 62)
+
+/* Where cluster.enabled. */
+static const struct range cluster_ranges[] = {
+  RANGE(rn_topo, tls.peer_ca.bytes, 1, RN_TOPO_BLOB_MAX),
+  RANGE(rn_topo, cluster.conns_per_worker, 1, 64),
+  RANGE(rn_topo, cluster.ping_interval_ns, 1, FOREVER_NS),
+  RANGE(rn_topo, cluster.idle_timeout_ns, 1, FOREVER_NS),
+  RANGE(rn_topo, cluster.connect_timeout_ns, 1, FOREVER_NS),
 };
 
 static const struct range port_ranges[] = {
@@ -196,6 +209,20 @@ static bool methods_ok(const struct rn_topo *t, const struct why *w) {
   return true;
 }
 
+/* Nothing is said about what is not enabled: two descriptions of one node are the same then. */
+static bool cluster_ok(const struct rn_topo *t, const struct why *w) {
+  static const struct rn_topo_cluster none;
+  const struct rn_topo_cluster *c = &t->cluster;
+  if (c->enabled != 0)
+    return ranges_ok(t, cluster_ranges, sizeof(cluster_ranges) / sizeof(cluster_ranges[0]), w) &&
+           text_ok(c->server_name, sizeof(c->server_name), false, "cluster.server_name", w);
+  if (t->tls.peer_ca.bytes != 0)
+    return refuse_text(w, "tls.peer_ca", "has no meaning without cluster.enabled");
+  if (memcmp(c, &none, sizeof(none)) != 0)
+    return refuse_text(w, "cluster", "has values and is not enabled");
+  return true;
+}
+
 int rn_topo_check(const struct rn_topo *t, char *why, size_t why_bytes) {
   const struct why w = { why, why_bytes };
   bool ok =
@@ -204,7 +231,7 @@ int rn_topo_check(const struct rn_topo *t, char *why, size_t why_bytes) {
       text_ok(t->tls.alpn, sizeof(t->tls.alpn), false, "tls.alpn", &w) &&
       text_ok(t->tls.cipher_suites, sizeof(t->tls.cipher_suites), true, "tls.cipher_suites", &w) &&
       text_ok(t->tls.groups, sizeof(t->tls.groups), true, "tls.groups", &w) &&
-      relations_ok(t, &w) && lcores_ok(t, &w) && methods_ok(t, &w);
+      relations_ok(t, &w) && cluster_ok(t, &w) && lcores_ok(t, &w) && methods_ok(t, &w);
   for (uint32_t i = 0; ok && i < t->port_count; i++)
     ok = port_ok(&t->ports[i], &w);
   return ok ? RN_OK : RN_ERR_INVAL;

@@ -62,17 +62,17 @@ static void make_region(void) {
   char why[256];
   size_t cert_bytes;
   const char *cert = rn_keys_cert_pem(keys, &cert_bytes);
+  const struct rn_topo_blobs blobs = { .cert = { cert, cert_bytes } };
   const struct rn_topo_inputs in = { .secret = secret, .secret_bytes = sizeof(secret), .epoch = 1 };
   CHECK(rn_topo_of_config(&cfg, &in, &topo) == RN_OK);
   topo.ring = (struct rn_ring_size){ .slot_count = 8, .bytes_cap = 4096 };
-  region_bytes = rn_topo_footprint(&topo, cert_bytes, 0);
+  region_bytes = rn_topo_footprint(&topo, &blobs);
   CHECK(region_bytes > 0);
   region = calloc(1, region_bytes);
   void *mem = aligned_alloc(4096, region_bytes);
   CHECK(region != NULL && mem != NULL);
   memset(mem, 0, region_bytes);
-  CHECK(rn_topo_build(mem, region_bytes, &topo, cert, cert_bytes, NULL, 0, 1, why, sizeof(why)) ==
-        RN_OK);
+  CHECK(rn_topo_build(mem, region_bytes, &topo, &blobs, 1, why, sizeof(why)) == RN_OK);
   memcpy(region, mem, region_bytes);
   free(mem);
 }

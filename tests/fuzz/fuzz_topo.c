@@ -16,15 +16,15 @@ static size_t region_bytes;
 static void make_region(void) {
   char why[256];
   struct rn_topo topo = sample_topo();
+  const struct rn_topo_blobs blobs = { .cert = { sample_cert, sizeof(sample_cert) } };
   topo.ring = (struct rn_ring_size){ .slot_count = 8, .bytes_cap = 4096 };
-  region_bytes = rn_topo_footprint(&topo, sizeof(sample_cert), 0);
+  region_bytes = rn_topo_footprint(&topo, &blobs);
   CHECK(region_bytes > 0);
   region = aligned_alloc(4096, region_bytes);
   mem = aligned_alloc(4096, region_bytes);
   CHECK(region != NULL && mem != NULL);
   memset(region, 0, region_bytes);
-  CHECK(rn_topo_build(region, region_bytes, &topo, sample_cert, sizeof(sample_cert), NULL, 0, 1,
-                      why, sizeof(why)) == RN_OK);
+  CHECK(rn_topo_build(region, region_bytes, &topo, &blobs, 1, why, sizeof(why)) == RN_OK);
 }
 
 static void check_attached(const struct rn_topo_view *v) {
@@ -37,6 +37,8 @@ static void check_attached(const struct rn_topo_view *v) {
   fuzz_read_all(cert, n);
   const char *ca = rn_topo_ca(v, &n);
   CHECK(ca == NULL ? n == 0 : fuzz_inside(mem, region_bytes, ca, n));
+  const char *peer_ca = rn_topo_peer_ca(v, &n);
+  CHECK(peer_ca == NULL ? n == 0 : fuzz_inside(mem, region_bytes, peer_ca, n));
   CHECK(rn_topo_fd_count(&v->topo) == 2 + v->topo.lcore_count);
   for (uint32_t i = 0; i < v->topo.lcore_count; i++) {
     struct rn_ring_tx tx;

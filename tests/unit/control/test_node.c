@@ -17,6 +17,7 @@
 struct fix {
   struct rn_config cfg;
   struct rn_keys *keys;
+  const char *ca, *peer_ca; /* NULL: none */
   struct rn_node node;
   uv_loop_t loop;
   int parent; /* our end of the channel */
@@ -62,6 +63,10 @@ static void node_make(struct fix *f) {
   f->node = (struct rn_node){
     .cfg = &f->cfg, .keys = f->keys, .channel = pair[1], .secrets.count = 1, .epoch_base = 250
   };
+  f->node.ca_pem = f->ca;
+  f->node.ca_bytes = f->ca != NULL ? strlen(f->ca) : 0;
+  f->node.peer_ca_pem = f->peer_ca;
+  f->node.peer_ca_bytes = f->peer_ca != NULL ? strlen(f->peer_ca) : 0;
   f->node.signer.loop = &f->loop;
 }
 
@@ -168,8 +173,7 @@ static void take_keys(struct fix *f) {
 }
 
 /* A node whose data plane serves. */
-static struct fix *serving(const char *kind, unsigned int bits, const char *group) {
-  struct fix *f = fix_new(kind, bits, group);
+static struct fix *serve(struct fix *f) {
   const struct rn_parent_msg hello = { .type = RN_PARENT_HELLO };
   node_make(f);
   assert_int_equal(node_init(f, &hello, NULL, 0), RN_OK);
@@ -184,6 +188,10 @@ static struct fix *serving(const char *kind, unsigned int bits, const char *grou
   memcpy(f->fds, keep.fds, sizeof(f->fds));
   f->fd_count = keep.fd_count;
   return f;
+}
+
+static struct fix *serving(const char *kind, unsigned int bits, const char *group) {
+  return serve(fix_new(kind, bits, group));
 }
 
 static void ask_signature(struct fix *f, uint32_t lcore, uint64_t job, uint16_t scheme) {
@@ -470,6 +478,39 @@ static void ends_a_data_plane_that_serves_something_else(void **state) {
   fix_free(f);
 }
 
+static void ends_a_data_plane_that_trusts_others(void **state) {
+  (void)state;
+  static const struct {
+    const char *ca, *peer_ca;
+    bool same;
+  } next[] = { { "a", "b", true },
+               { "A", "b", false },
+               { "a", "B", false },
+               { "a", "bb", false },
+               { NULL, "b", false } };
+  for (size_t i = 0; i < sizeof(next) / sizeof(next[0]); i++) {
+    struct fix *f = fix_new("EC", 0, "P-256");
+    f->cfg.cluster.enabled = true;
+    f->ca = "a";
+    f->peer_ca = "b";
+    (void)serve(f);
+    f->ca = next[i].ca;
+    f->peer_ca = next[i].peer_ca;
+    int fds[4];
+    memcpy(fds, f->fds, sizeof(fds));
+    successor(f, 2);
+    if (next[i].same)
+      expect_nothing(f);
+    else
+      (void)expect(f, RN_PARENT_STOP);
+    for (int k = 0; k < 4; k++)
+      close(fds[k]);
+    if (next[i].same)
+      f->fd_count = 0;
+    fix_free(f);
+  }
+}
+
 static void ends_a_data_plane_whose_region_makes_no_sense(void **state) {
   (void)state;
   struct fix *f = serving("EC", 0, "P-256");
@@ -528,6 +569,7 @@ int main(void) {
     cmocka_unit_test(successor_attaches_to_the_running_data_plane),
     cmocka_unit_test(hello_is_repeated_to_an_lcore_that_has_not_answered),
     cmocka_unit_test(ends_a_data_plane_that_serves_something_else),
+    cmocka_unit_test(ends_a_data_plane_that_trusts_others),
     cmocka_unit_test(ends_a_data_plane_whose_region_makes_no_sense),
     cmocka_unit_test(shutdown_reaches_every_lcore_and_nothing_is_started_again),
     cmocka_unit_test(gives_up_when_rpcnetd_cannot_start_it),

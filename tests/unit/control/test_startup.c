@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "control/startup.h"
+#include "pem_files.h"
 #include "sys/channel.h"
 #include "util/err.h"
 
@@ -86,11 +87,130 @@ static void what_is_neither_is_refused(void **state) {
   fix_close(&f);
 }
 
+/* ---- files ---- */
+
+static void hand_over(struct fix *f, int fd) {
+  const struct rn_parent_msg m = { .type = RN_PARENT_REPLY, .arg = RN_PARENT_OPEN };
+  assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+  assert_int_equal(rn_sys_send(f->pair[0], &m, sizeof(m), &fd, 1), RN_OK);
+}
+
+static void refuse(struct fix *f, int status, const char *text) {
+  struct rn_parent_msg m = { .type = RN_PARENT_REPLY, .arg = RN_PARENT_OPEN, .status = status };
+  snprintf(m.text, sizeof(m.text), "%s", text);
+  assert_int_equal(rn_sys_send(f->pair[0], &m, sizeof(m), NULL, 0), RN_OK);
+}
+
+/* The file that control asks for next. */
+static uint32_t asked(struct fix *f) {
+  struct rn_parent_msg m = { 0 };
+  size_t len, no_fds = 0;
+  assert_int_equal(rn_sys_recv(f->pair[0], &m, sizeof(m), &len, NULL, &no_fds), RN_OK);
+  assert_int_equal(m.type, RN_PARENT_OPEN);
+  return m.arg;
+}
+
+/* Hands over a configuration with these sections more, and the node's certificate and key. */
+static void begin_load(struct fix *f, const char *sections, const struct pem_pair *p) {
+  char text[512];
+  fix_init(f);
+  int n = snprintf(text, sizeof(text), "port: {interface: eth0}\n%s", sections);
+  int config = pem_file(text, (size_t)n);
+  hand_over(f, config);
+  hand_over(f, p->cert_fd);
+  hand_over(f, p->key_fd);
+  close(config);
+}
+
+static int end_load(struct fix *f) {
+  const struct rn_startup_source src = { .channel = f->pair[1], .config_path = "test" };
+  int err = rn_startup_load(&src, &f->s);
+  assert_int_equal(asked(f), RN_PARENT_FILE_CONFIG);
+  assert_int_equal(asked(f), RN_PARENT_FILE_CERT);
+  assert_int_equal(asked(f), RN_PARENT_FILE_KEY);
+  return err;
+}
+
+static void load_free(struct fix *f) {
+  rn_startup_free(&f->s);
+  fix_close(f);
+}
+
+static void same_text(int fd, const char *pem, size_t bytes) {
+  static char text[65536];
+  ssize_t n = pread(fd, text, sizeof(text), 0);
+  assert_true(n > 0);
+  assert_int_equal(bytes, n);
+  assert_memory_equal(pem, text, bytes);
+}
+
+#define TLS    "tls: {cert: a, key: b}\n"
+#define TLS_CA "tls: {cert: a, key: b, ca: c}\n"
+
+static void peers_are_trusted_by_the_best_there_is(void **state) {
+  (void)state;
+  struct pem_pair own, ca, peers;
+  struct fix f;
+  pem_pair_make(&own, "EC", 0, "P-256");
+  pem_pair_make(&ca, "EC", 0, "P-256");
+  pem_pair_make(&peers, "EC", 0, "P-256");
+
+  begin_load(&f, TLS_CA "cluster: {enabled: true, ca: d}\n", &own);
+  hand_over(&f, ca.cert_fd);
+  hand_over(&f, peers.cert_fd);
+  assert_int_equal(end_load(&f), RN_OK);
+  assert_int_equal(asked(&f), RN_PARENT_FILE_CA);
+  assert_int_equal(asked(&f), RN_PARENT_FILE_PEER_CA);
+  same_text(ca.cert_fd, f.s.ca_pem, f.s.ca_bytes);
+  same_text(peers.cert_fd, f.s.peer_ca_pem, f.s.peer_ca_bytes);
+  load_free(&f);
+
+  begin_load(&f, TLS_CA "cluster: {enabled: true}\n", &own);
+  hand_over(&f, ca.cert_fd);
+  assert_int_equal(end_load(&f), RN_OK);
+  same_text(ca.cert_fd, f.s.peer_ca_pem, f.s.peer_ca_bytes);
+  load_free(&f);
+
+  begin_load(&f, TLS "cluster: {enabled: true}\n", &own);
+  assert_int_equal(end_load(&f), RN_OK);
+  assert_null(f.s.ca_pem);
+  same_text(own.cert_fd, f.s.peer_ca_pem, f.s.peer_ca_bytes);
+  load_free(&f);
+
+  begin_load(&f, TLS_CA "cluster: {ca: d}\n", &own); /* not enabled */
+  hand_over(&f, ca.cert_fd);
+  assert_int_equal(end_load(&f), RN_OK);
+  assert_null(f.s.peer_ca_pem);
+  assert_int_equal(f.s.peer_ca_bytes, 0);
+  load_free(&f);
+  pem_pair_close(&own);
+  pem_pair_close(&ca);
+  pem_pair_close(&peers);
+}
+
+static void anchors_that_cannot_be_read_are_an_error(void **state) {
+  (void)state;
+  struct pem_pair own;
+  struct fix f;
+  pem_pair_make(&own, "EC", 0, "P-256");
+  begin_load(&f, TLS "cluster: {enabled: true, ca: d}\n", &own);
+  refuse(&f, RN_ERR_SYS, "No such file or directory");
+  assert_int_equal(end_load(&f), RN_ERR_CONFIG);
+  load_free(&f);
+  begin_load(&f, TLS "cluster: {enabled: true, ca: d}\n", &own);
+  hand_over(&f, own.key_fd); /* no certificate */
+  assert_int_equal(end_load(&f), RN_ERR_CONFIG);
+  load_free(&f);
+  pem_pair_close(&own);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(end_of_the_data_plane_is_no_answer),
     cmocka_unit_test(hello_is_corrected_by_it),
     cmocka_unit_test(what_is_neither_is_refused),
+    cmocka_unit_test(peers_are_trusted_by_the_best_there_is),
+    cmocka_unit_test(anchors_that_cannot_be_read_are_an_error),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

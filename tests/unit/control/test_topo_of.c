@@ -36,6 +36,7 @@ static struct rn_topo describe(const char *more, uint8_t epoch) {
 static void accepted(struct rn_topo t) {
   t.tls.cert.bytes = 100;
   t.tls.ca.bytes = t.tls.require_client_cert ? 100 : 0;
+  t.tls.peer_ca.bytes = t.cluster.enabled ? 100 : 0;
   if (rn_topo_check(&t, why, sizeof(why)) != RN_OK)
     fail_msg("%s", why);
 }
@@ -105,6 +106,30 @@ static void values_arrive_where_they_belong(void **state) {
   assert_int_equal(t.methods[0].request_timeout_ns, 90000000000ull);
 }
 
+static void a_cluster_is_described_once_it_is_enabled(void **state) {
+  (void)state;
+  static const struct rn_topo_cluster none;
+  const char *rest =
+      "  server_name: n.example\n  ping_interval: 5s\n"
+      "director: {connections_per_worker: 7, idle_timeout: 9s, connect_timeout: 1s}\n"
+      "port: {interface: eth0}\n";
+  char text[512];
+  snprintf(text, sizeof(text), "cluster:\n%s", rest);
+  struct rn_topo t = describe(text, 1);
+  accepted(t);
+  assert_memory_equal(&t.cluster, &none, sizeof(none));
+  snprintf(text, sizeof(text), "cluster:\n  enabled: true\n%s", rest);
+  t = describe(text, 1);
+  accepted(t);
+  assert_int_equal(t.cluster.enabled, 1);
+  assert_int_equal(t.cluster.conns_per_worker, 7);
+  assert_int_equal(t.cluster.ping_interval_ns, 5000000000);
+  assert_int_equal(t.cluster.idle_timeout_ns, 9000000000);
+  assert_int_equal(t.cluster.connect_timeout_ns, 1000000000);
+  assert_string_equal(t.cluster.server_name, "n.example");
+  accepted(describe("cluster: {enabled: true}\nport: {interface: eth0}\n", 1));
+}
+
 static void keys_follow_from_the_secret_alone(void **state) {
   (void)state;
   const struct rn_config cfg = config("port:\n  interface: eth0\n");
@@ -144,6 +169,7 @@ int main(void) {
     cmocka_unit_test(defaults_are_complete),
     cmocka_unit_test(extremes_are_accepted_too),
     cmocka_unit_test(values_arrive_where_they_belong),
+    cmocka_unit_test(a_cluster_is_described_once_it_is_enabled),
     cmocka_unit_test(keys_follow_from_the_secret_alone),
     cmocka_unit_test(only_what_a_start_changes_is_ignored),
   };

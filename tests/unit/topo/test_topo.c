@@ -13,17 +13,31 @@ struct region {
   size_t bytes;
 };
 
-static void region_make(struct region *r) {
-  r->topo = sample_topo();
-  r->bytes = rn_topo_footprint(&r->topo, sizeof(sample_cert), 0);
+static const struct rn_topo_blobs cert_only = { .cert = { sample_cert, sizeof(sample_cert) } };
+
+static void region_make_with(struct region *r, struct rn_topo topo,
+                             const struct rn_topo_blobs *blobs) {
+  r->topo = topo;
+  r->bytes = rn_topo_footprint(&r->topo, blobs);
   assert_int_not_equal(r->bytes, 0);
   assert_int_equal(r->bytes % 4096, 0);
   r->mem = aligned_alloc(4096, r->bytes);
   assert_non_null(r->mem);
   memset(r->mem, 0, r->bytes);
-  assert_int_equal(rn_topo_build(r->mem, r->bytes, &r->topo, sample_cert, sizeof(sample_cert), NULL,
-                                 0, 42, why, sizeof(why)),
-                   RN_OK);
+  assert_int_equal(rn_topo_build(r->mem, r->bytes, &r->topo, blobs, 42, why, sizeof(why)), RN_OK);
+}
+
+static void region_make(struct region *r) { region_make_with(r, sample_topo(), &cert_only); }
+
+static struct rn_topo cluster_topo(void) {
+  struct rn_topo t = sample_topo();
+  t.cluster = (struct rn_topo_cluster){ .enabled = 1,
+                                        .conns_per_worker = 4,
+                                        .ping_interval_ns = 10000000000ull,
+                                        .idle_timeout_ns = 60000000000ull,
+                                        .connect_timeout_ns = 2000000000ull,
+                                        .server_name = "localhost" };
+  return t;
 }
 
 static void what_control_builds_the_data_plane_reads(void **state) {
@@ -38,7 +52,30 @@ static void what_control_builds_the_data_plane_reads(void **state) {
   assert_int_equal(n, sizeof(sample_cert));
   assert_null(rn_topo_ca(&v, &n));
   assert_int_equal(n, 0);
+  assert_null(rn_topo_peer_ca(&v, &n));
+  assert_int_equal(n, 0);
   assert_int_equal(rn_topo_fd_count(&v.topo), 5);
+  free(r.mem);
+}
+
+static void each_text_has_its_own_place(void **state) {
+  (void)state;
+  static const char ca[] = "trust anchors for clients", peer_ca[] = "and for peers";
+  const struct rn_topo_blobs blobs = { .cert = { sample_cert, sizeof(sample_cert) },
+                                       .ca = { ca, sizeof(ca) },
+                                       .peer_ca = { peer_ca, sizeof(peer_ca) } };
+  struct region r;
+  struct rn_topo_view v;
+  size_t n;
+  region_make_with(&r, cluster_topo(), &blobs);
+  assert_int_equal(rn_topo_attach(r.mem, r.bytes, &v, why, sizeof(why)), RN_OK);
+  assert_string_equal(rn_topo_cert(&v, &n), sample_cert);
+  assert_int_equal(n, sizeof(sample_cert));
+  assert_string_equal(rn_topo_ca(&v, &n), ca);
+  assert_int_equal(n, sizeof(ca));
+  assert_string_equal(rn_topo_peer_ca(&v, &n), peer_ca);
+  assert_int_equal(n, sizeof(peer_ca));
+  assert_string_equal(v.topo.cluster.server_name, "localhost");
   free(r.mem);
 }
 
@@ -166,7 +203,28 @@ static void errors_name_the_field(void **state) {
       (t.ports[0].addr_count = 1,
        t.ports[0].addrs[0] = (struct rn_topo_addr){ .addr = { .family = 4 }, .prefix_bits = 33 }),
       "prefix_bits");
+  REFUSED(t.cluster.enabled = 2, "cluster.enabled");
+  REFUSED(t.cluster.conns_per_worker = 4, "cluster has values and is not enabled");
+  REFUSED(t.tls.peer_ca.bytes = 1, "tls.peer_ca has no meaning without cluster.enabled");
 #undef REFUSED
+#define REFUSED(change, field)                                                                     \
+  t = cluster_topo();                                                                              \
+  t.tls.peer_ca.bytes = 1;                                                                         \
+  change;                                                                                          \
+  refused(&t, field)
+  REFUSED(t.tls.peer_ca.bytes = 0, "tls.peer_ca.bytes");
+  REFUSED(t.tls.peer_ca.bytes = RN_TOPO_BLOB_MAX + 1, "tls.peer_ca.bytes");
+  REFUSED(t.cluster.conns_per_worker = 65, "cluster.conns_per_worker is 65, allowed is 1 to 64");
+  REFUSED(t.cluster.ping_interval_ns = 0, "cluster.ping_interval_ns");
+  REFUSED(t.cluster.idle_timeout_ns = 0, "cluster.idle_timeout_ns");
+  REFUSED(t.cluster.connect_timeout_ns = UINT64_MAX, "cluster.connect_timeout_ns");
+  REFUSED(t.cluster.server_name[0] = '\0', "cluster.server_name is empty");
+  REFUSED(memset(t.cluster.server_name, 'x', sizeof(t.cluster.server_name)),
+          "cluster.server_name is not terminated");
+#undef REFUSED
+  t = cluster_topo();
+  t.tls.cert.bytes = t.tls.peer_ca.bytes = 1;
+  assert_int_equal(rn_topo_check(&t, why, sizeof(why)), RN_OK);
   t = sample_topo();
   t.tls.cert.bytes = 1;
   assert_int_equal(rn_topo_check(&t, why, sizeof(why)), RN_OK);
@@ -180,24 +238,28 @@ static void nothing_is_built_from_what_would_be_refused(void **state) {
   struct rn_topo t = sample_topo(), before;
   t.quic.max_udp_payload = 0;
   before = t;
-  size_t bytes = rn_topo_footprint(&t, 10, 0);
+  const struct rn_topo_blobs some = { .cert = { sample_cert, 10 } }, none = { .ca = { "x", 1 } };
+  struct rn_topo_blobs large = some;
+  size_t bytes = rn_topo_footprint(&t, &some);
   uint8_t *mem = aligned_alloc(4096, bytes);
   assert_non_null(mem);
   memset(mem, 0, bytes);
-  assert_int_equal(rn_topo_build(mem, bytes, &t, sample_cert, 10, NULL, 0, 1, why, sizeof(why)),
-                   RN_ERR_INVAL);
+  assert_int_equal(rn_topo_build(mem, bytes, &t, &some, 1, why, sizeof(why)), RN_ERR_INVAL);
   assert_memory_equal(&t, &before, sizeof(t));
-  assert_int_equal(
-      rn_topo_build(mem, bytes - 64, &t, sample_cert, 10, NULL, 0, 1, why, sizeof(why)),
-      RN_ERR_INVAL);
-  assert_int_equal(rn_topo_footprint(&t, 0, 0), 0); /* no certificate */
-  assert_int_equal(rn_topo_footprint(&t, RN_TOPO_BLOB_MAX + 1, 0), 0);
+  assert_int_equal(rn_topo_build(mem, bytes - 64, &t, &some, 1, why, sizeof(why)), RN_ERR_INVAL);
+  assert_int_equal(rn_topo_footprint(&t, &none), 0); /* no certificate */
+  large.peer_ca.bytes = RN_TOPO_BLOB_MAX + 1;
+  assert_int_equal(rn_topo_footprint(&t, &large), 0);
+  large.peer_ca.bytes = 0;
+  large.cert.bytes = RN_TOPO_BLOB_MAX + 1;
+  assert_int_equal(rn_topo_footprint(&t, &large), 0);
   free(mem);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_control_builds_the_data_plane_reads),
+    cmocka_unit_test(each_text_has_its_own_place),
     cmocka_unit_test(each_lcore_has_its_own_rings_both_ways),
     cmocka_unit_test(another_build_is_refused),
     cmocka_unit_test(no_value_anywhere_leads_out_of_the_region),
