@@ -396,7 +396,39 @@ static void ask_to_shut_down(struct rn_node *n, uint32_t within_ms) {
     rn_node_send(n, i, RN_MSG_CTL_SHUTDOWN, &m, NULL, 0);
 }
 
+int rn_node_save(struct rn_node *n, const char *text, size_t len) {
+  const struct rn_parent_msg m = { .type = RN_PARENT_SAVE };
+  const struct rn_config_cluster *c = &n->cfg->cluster;
+  void *map;
+  int fd;
+  if (!c->enabled || c->state_file[0] == '\0')
+    return RN_ERR_NOENT;
+  if (n->saving)
+    return RN_ERR_AGAIN;
+  if (len == 0 || len > RN_PARENT_SAVE_MAX)
+    return RN_ERR_TOOBIG;
+  if (rn_sys_memfd("rpcnet-state", len, &fd) != RN_OK)
+    return RN_ERR_SYS;
+  int err = rn_sys_map(fd, len, &map);
+  if (err == RN_OK) {
+    memcpy(map, text, len);
+    rn_sys_unmap(map, len);
+    err = rn_sys_send(n->channel, &m, sizeof(m), &fd, 1);
+  }
+  close(fd);
+  n->saving = err == RN_OK;
+  return err == RN_OK || err == RN_ERR_AGAIN ? err : RN_ERR_SYS;
+}
+
+static void on_saved(struct rn_node *n, const struct rn_parent_msg *m) {
+  n->saving = false;
+  if (m->status != RN_OK)
+    rn_warn("cluster.state_file: not written: %.*s", (int)sizeof(m->text), m->text);
+}
+
 static int on_reply(struct rn_node *n, const struct rn_parent_msg *m) {
+  if (m->arg == RN_PARENT_SAVE)
+    on_saved(n, m);
   if (m->arg != RN_PARENT_START)
     return RN_OK;
   if (m->status != RN_OK) {

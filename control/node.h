@@ -68,6 +68,7 @@ struct rn_node {
   uint32_t pid;
   uint64_t started_ns;
   bool stopping;
+  bool saving; /* rpcnetd has not answered to SAVE yet */
   struct rn_signer signer;
   struct rn_control_stats stats;
   struct rn_rates rates;
@@ -93,6 +94,10 @@ void rn_node_drain(struct rn_node *n);
 
 /* A message of rpcnetd. RN_OK; another error: this control cannot go on. */
 int rn_node_on_parent(struct rn_node *n, const struct rn_parent_msg *m);
+
+/* Has rpcnetd replace cluster.state_file by this text. RN_OK: on its way; a failure is logged. RN_ERR_AGAIN: the last one still is; RN_ERR_NOENT: none is
+ * configured; RN_ERR_TOOBIG: above RN_PARENT_SAVE_MAX, or nothing; RN_ERR_SYS. */
+int rn_node_save(struct rn_node *n, const char *text, size_t len);
 
 /* Sends one message to an lcore; lost and counted when its ring is full. */
 void rn_node_send(struct rn_node *n, uint32_t lcore_idx, enum rn_msg_type type, const void *fixed,

@@ -12,6 +12,7 @@
  *                                      <---   READY                (every lcore serves)
  *   ENDED (the data plane did)         --->                        control builds the next region: START
  *                                      <---   ROTATE               -> REPLY: node.secret_file has another epoch
+ *                                      <---   SAVE + content       -> REPLY: cluster.state_file is replaced by it
  *   RELOAD                             --->                        control reads node.secret_file again
  *   SHUTDOWN                           --->                        control tells the lcores
  *
@@ -19,6 +20,8 @@
 #pragma once
 #include <assert.h>
 #include <stdint.h>
+
+#define RN_PARENT_SAVE_MAX (4u << 20)
 
 #define RN_PARENT_FD_CHANNEL 3
 #define RN_PARENT_FD_ADMIN   4
@@ -33,6 +36,7 @@ enum rn_parent_type {
   RN_PARENT_STOP, /* end the running data plane, which serves an older configuration: ENDED follows */
   RN_PARENT_READY,  /* no reply */
   RN_PARENT_ROTATE, /* add an epoch to node.secret_file */
+  RN_PARENT_SAVE, /* one descriptor: a memfd of 1..RN_PARENT_SAVE_MAX bytes, the new content of cluster.state_file */
   /* rpcnetd says */
   RN_PARENT_HELLO, /* arg: lcore count of the running data plane, 0: none; its START descriptors; seed; starts */
   RN_PARENT_REPLY, /* to the request named by arg; status; text when it is not RN_OK; OPEN: one descriptor */
@@ -49,6 +53,7 @@ enum rn_parent_file {
   RN_PARENT_FILE_CA,
   RN_PARENT_FILE_SECRET,
   RN_PARENT_FILE_PEER_CA,
+  RN_PARENT_FILE_STATE, /* RN_ERR_NOENT where there is none */
   RN_PARENT_FILE_COUNT
 };
 
@@ -72,8 +77,9 @@ static_assert(sizeof(struct rn_parent_msg) == 512, "no holes: they would leak me
 
 /* "OPEN"; "?" for what is no type. */
 static inline const char *rn_parent_type_name(uint32_t type) {
-  static const char *const names[RN_PARENT_TYPE_COUNT] = { "NONE",  "OPEN",  "ATTACH",   "START",
-                                                           "STOP",  "READY", "ROTATE",   "HELLO",
-                                                           "REPLY", "ENDED", "SHUTDOWN", "RELOAD" };
+  static const char *const names[RN_PARENT_TYPE_COUNT] = { "NONE",  "OPEN",  "ATTACH", "START",
+                                                           "STOP",  "READY", "ROTATE", "SAVE",
+                                                           "HELLO", "REPLY", "ENDED",  "SHUTDOWN",
+                                                           "RELOAD" };
   return type < RN_PARENT_TYPE_COUNT ? names[type] : "?";
 }

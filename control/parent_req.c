@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/file_put.h"
 #include "control/parent.h"
 #include "control/secret_file.h"
 #include "sys/clock.h"
@@ -30,37 +33,67 @@ static const char *path_of(const struct rn_parent *p, uint32_t file) {
     return p->cfg.node.secret_file;
   case RN_PARENT_FILE_PEER_CA:
     return p->cfg.cluster.enabled ? p->cfg.cluster.ca : "";
+  case RN_PARENT_FILE_STATE:
+    return p->cfg.cluster.enabled ? p->cfg.cluster.state_file : "";
   default:
     return "";
   }
 }
 
+/* What is at path may be made by others than us: it has to be a file, and opening it must not wait. */
+static int open_state(const char *path, struct rn_parent_msg *r) {
+  struct stat st;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  if (fd < 0 && errno == ENOENT)
+    r->status = RN_ERR_NOENT;
+  if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+    close(fd);
+    errno = EINVAL;
+    fd = -1;
+  }
+  return fd;
+}
+
+/* -1: r says why. */
+static int open_named(const char *path, enum rn_parent_file file, struct rn_parent_msg *r) {
+  int fd = file == RN_PARENT_FILE_STATE ? open_state(path, r)
+                                        : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0) {
+    if (r->status == RN_OK)
+      r->status = RN_ERR_SYS;
+    snprintf(r->text, sizeof(r->text), "%s", strerror(errno));
+    return -1;
+  }
+  if (file == RN_PARENT_FILE_SECRET)
+    r->status = rn_secret_file_check(fd, r->text, sizeof(r->text));
+  if (r->status == RN_OK)
+    return fd;
+  close(fd);
+  return -1;
+}
+
+static int open_config(const struct rn_parent *p, struct rn_parent_msg *r) {
+  int fd = lseek(p->config_fd, 0, SEEK_SET) == 0 ? fcntl(p->config_fd, F_DUPFD_CLOEXEC, 3) : -1;
+  if (fd < 0) {
+    r->status = RN_ERR_SYS;
+    snprintf(r->text, sizeof(r->text), "%s", strerror(errno));
+  }
+  return fd;
+}
+
 static void do_open(struct rn_parent *p, const struct rn_parent_msg *m) {
   struct rn_parent_msg r = reply_to(m, RN_OK);
+  const char *path = path_of(p, m->arg);
   int fd = -1;
   if (m->arg == RN_PARENT_FILE_CONFIG) {
-    if (lseek(p->config_fd, 0, SEEK_SET) == 0)
-      fd = fcntl(p->config_fd, F_DUPFD_CLOEXEC, 3);
+    fd = open_config(p, &r);
+  } else if (path[0] != '\0') {
+    fd = open_named(path, m->arg, &r);
   } else {
-    const char *path = path_of(p, m->arg);
-    if (path[0] == '\0') {
-      r.status = RN_ERR_REFUSED;
-      snprintf(r.text, sizeof(r.text), "the configuration names no file number %u", m->arg);
-      rn_warn("refused to open file number %u for rpcnet-control: the configuration names none",
-              m->arg);
-      rn_parent_send(p, &r, NULL, 0);
-      return;
-    }
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd >= 0 && m->arg == RN_PARENT_FILE_SECRET)
-      r.status = rn_secret_file_check(fd, r.text, sizeof(r.text));
-  }
-  if (r.status != RN_OK) {
-    close(fd);
-    fd = -1;
-  } else if (fd < 0) {
-    r.status = RN_ERR_SYS;
-    snprintf(r.text, sizeof(r.text), "%s", strerror(errno));
+    r.status = RN_ERR_REFUSED;
+    snprintf(r.text, sizeof(r.text), "the configuration names no file number %u", m->arg);
+    rn_warn("refused to open file number %u for rpcnet-control: the configuration names none",
+            m->arg);
   }
   rn_parent_send(p, &r, &fd, fd >= 0 ? 1 : 0);
   if (fd >= 0)
@@ -130,9 +163,46 @@ static void do_rotate(struct rn_parent *p, const struct rn_parent_msg *m) {
   rn_parent_send(p, &r, NULL, 0);
 }
 
+/* Control may still write to the memory: a copy is what counts. NULL: it is not what it should be. */
+static char *copy_of(int fd, size_t bytes) {
+  char *copy = malloc(bytes);
+  size_t at = 0;
+  while (copy != NULL && at < bytes) {
+    ssize_t n = pread(fd, copy + at, bytes - at, (off_t)at);
+    if (n <= 0) {
+      free(copy);
+      return NULL;
+    }
+    at += (size_t)n;
+  }
+  return copy;
+}
+
+/* Takes over fds on success. */
+static int do_save(struct rn_parent *p, const struct rn_parent_msg *m, const int *fds,
+                   size_t fd_count) {
+  struct rn_parent_msg r = reply_to(m, RN_OK);
+  const char *path = path_of(p, RN_PARENT_FILE_STATE);
+  size_t bytes;
+  if (path[0] == '\0')
+    return RN_ERR_REFUSED;
+  if (fd_count != 1 || rn_sys_memfd_check(fds[0], &bytes) != RN_OK)
+    return RN_ERR_INVAL;
+  if (bytes > RN_PARENT_SAVE_MAX)
+    return RN_ERR_TOOBIG;
+  char *copy = copy_of(fds[0], bytes);
+  if (copy == NULL)
+    return RN_ERR_SYS;
+  r.status = rn_file_put(path, copy, bytes, false, NULL, r.text, sizeof(r.text));
+  free(copy);
+  close(fds[0]);
+  rn_parent_send(p, &r, NULL, 0);
+  return RN_OK;
+}
+
 void rn_parent_request(struct rn_parent *p, const struct rn_parent_msg *m, const int *fds,
                        size_t fd_count) {
-  bool wants_fds = m->type == RN_PARENT_START;
+  bool wants_fds = m->type == RN_PARENT_START || m->type == RN_PARENT_SAVE;
   int err = RN_OK;
   if (fd_count > 0 && !wants_fds) {
     err = RN_ERR_REFUSED;
@@ -148,6 +218,8 @@ void rn_parent_request(struct rn_parent *p, const struct rn_parent_msg *m, const
     do_ready(p);
   } else if (m->type == RN_PARENT_ROTATE) {
     do_rotate(p, m);
+  } else if (m->type == RN_PARENT_SAVE) {
+    err = do_save(p, m, fds, fd_count);
   } else {
     err = RN_ERR_REFUSED;
   }

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control/file_put.h"
 #include "util/err.h"
 
 #define HEX_BYTES (2 * RN_SECRET_BYTES)
@@ -149,49 +148,13 @@ static int fail(const char *what, char *why, size_t why_bytes) {
   return RN_ERR_SYS;
 }
 
-static bool write_all(int fd, const char *text, size_t len) {
-  for (size_t at = 0; at < len;) {
-    ssize_t n = write(fd, text + at, len - at);
-    if (n < 0 && errno != EINTR)
-      return false;
-    at += n > 0 ? (size_t)n : 0;
-  }
-  return fsync(fd) == 0;
-}
-
-/* A name in the directory lasts when the directory is written. */
-static void sync_directory(const char *path) {
-  char copy[PATH_MAX];
-  snprintf(copy, sizeof(copy), "%s", path);
-  int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return;
-  (void)fsync(fd);
-  close(fd);
-}
-
-/* Writes beside path and puts it in its place: of the file that is there (like), or, with like NULL, only where there is none. */
+/* Of the owner of the file that is there (like), or, with like NULL, only where there is none. */
 static int put(const char *path, const struct rn_secrets *s, const struct stat *like, char *why,
                size_t why_bytes) {
-  char text[RN_SECRET_FILE_BYTES_MAX], beside[PATH_MAX];
-  int err = RN_OK;
-  snprintf(beside, sizeof(beside), "%s.%d.new", path, (int)getpid());
-  (void)unlink(beside);
-  int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0)
-    return fail(beside, why, why_bytes);
-  if (like != NULL && fchown(fd, like->st_uid, like->st_gid) != 0)
-    err = fail(beside, why, why_bytes);
-  if (err == RN_OK && !write_all(fd, text, format(s, text, sizeof(text))))
-    err = fail(beside, why, why_bytes);
+  char text[RN_SECRET_FILE_BYTES_MAX];
+  int err =
+      rn_file_put(path, text, format(s, text, sizeof(text)), like == NULL, like, why, why_bytes);
   explicit_bzero(text, sizeof(text));
-  close(fd);
-  bool placed = err == RN_OK && (like != NULL ? rename(beside, path) : link(beside, path)) == 0;
-  if (err == RN_OK && !placed && !(like == NULL && errno == EEXIST))
-    err = fail(path, why, why_bytes);
-  if (!placed || like == NULL)
-    (void)unlink(beside);
-  sync_directory(path);
   return err;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -184,6 +185,47 @@ static int load_peer_ca(const struct rn_startup_source *src, struct rn_startup *
   return RN_OK;
 }
 
+/* All of a file that may have up to max bytes. NULL: it has more, or cannot be read. */
+static char *read_all(int fd, size_t max, size_t *bytes) {
+  struct stat st;
+  if (fstat(fd, &st) != 0 || st.st_size < 0 || (size_t)st.st_size > max)
+    return NULL;
+  size_t len = (size_t)st.st_size, at = 0;
+  char *text = malloc(len + 1); /* an empty one, too, is there */
+  while (text != NULL && at < len) {
+    ssize_t n = read(fd, text + at, len - at);
+    if (n < 0 && errno != EINTR) {
+      free(text);
+      return NULL;
+    }
+    if (n == 0)
+      break;
+    at += n > 0 ? (size_t)n : 0;
+  }
+  *bytes = at;
+  return text;
+}
+
+/* Without it a node starts as if for the first time: whatever is wrong with it is no reason not to. */
+static int load_state(const struct rn_startup_source *src, struct rn_startup *s) {
+  const struct rn_config_cluster *c = &s->cfg.cluster;
+  struct rn_parent_msg reply;
+  int fd, err;
+  if (!c->enabled || c->state_file[0] == '\0' || src->channel < 0)
+    return RN_OK;
+  err = ask(src->channel, s, RN_PARENT_OPEN, RN_PARENT_FILE_STATE, &reply, &fd);
+  if (err == RN_OK && fd >= 0)
+    s->state = read_all(fd, RN_PARENT_SAVE_MAX, &s->state_bytes);
+  if (fd >= 0)
+    close(fd);
+  if (err == RN_ERR_NOENT)
+    rn_info("cluster.state_file %s: not there yet", c->state_file);
+  else if (s->state == NULL)
+    rn_warn("cluster.state_file %s: ignored: %s", c->state_file,
+            err != RN_OK ? reply.text : "cannot be read, or is too large");
+  return RN_OK;
+}
+
 static int load_secret(const struct rn_startup_source *src, struct rn_startup *s) {
   char why[512];
   int fd;
@@ -209,7 +251,8 @@ int rn_startup_load(const struct rn_startup_source *src, struct rn_startup *out)
   rn_log_set_level(out->cfg.node.log_level);
   /* All of them, for the same reason. */
   int (*const loads[])(const struct rn_startup_source *,
-                       struct rn_startup *) = { load_keys, load_ca, load_peer_ca, load_secret };
+                       struct rn_startup *) = { load_keys, load_ca, load_peer_ca, load_secret,
+                                                load_state };
   for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
     int one = loads[i](src, out);
     if (err == RN_OK)
@@ -251,5 +294,6 @@ void rn_startup_free(struct rn_startup *s) {
   rn_keys_free(s->keys);
   free(s->ca_pem);
   free(s->peer_ca_pem);
+  free(s->state);
   rn_secrets_wipe(&s->secrets);
 }

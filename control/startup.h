@@ -16,6 +16,9 @@ struct rn_startup {
   size_t ca_bytes;
   char *peer_ca_pem; /* with cluster.enabled: trust anchors for peers that are dialled; else NULL */
   size_t peer_ca_bytes;
+  char *
+      state; /* text of cluster.state_file, to be checked (control/state_file.h); NULL: there is none, or it cannot be read */
+  size_t state_bytes;
   struct rn_secrets secrets; /* count 0: no file is configured */
   bool bpf_attached;
   /* What rpcnetd said without being asked, in order: ENDED, SHUTDOWN. Neither comes twice to a control that has started nothing. */

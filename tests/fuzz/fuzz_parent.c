@@ -47,6 +47,8 @@ static void begin(void) {
   parent.cfg.port.driver = RN_TOPO_NULL; /* nothing to attach to */
   strcpy(parent.cfg.tls.cert, "/dev/null");
   strcpy(parent.cfg.tls.key, "/nowhere/at/all");
+  parent.cfg.cluster.enabled = true;
+  strcpy(parent.cfg.cluster.state_file, "/nowhere/at/all/state");
   rn_port_attach_init(&parent.port);
   control_end = pair[1];
 }

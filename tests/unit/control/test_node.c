@@ -555,6 +555,39 @@ static void gives_up_when_rpcnetd_cannot_start_it(void **state) {
   fix_free(f);
 }
 
+static void state_is_saved_one_at_a_time(void **state) {
+  (void)state;
+  struct fix *f = serving("EC", 0, "P-256");
+  struct rn_parent_msg saved = { .type = RN_PARENT_REPLY, .arg = RN_PARENT_SAVE };
+  static char large[RN_PARENT_SAVE_MAX + 1];
+  char text[4];
+  size_t bytes;
+  assert_int_equal(rn_node_save(&f->node, "abc", 3), RN_ERR_NOENT);
+  snprintf(f->cfg.cluster.state_file, sizeof(f->cfg.cluster.state_file), "s");
+  assert_int_equal(rn_node_save(&f->node, "abc", 3), RN_ERR_NOENT);
+  f->cfg.cluster.enabled = true;
+  assert_int_equal(rn_node_save(&f->node, "", 0), RN_ERR_TOOBIG);
+  assert_int_equal(rn_node_save(&f->node, large, sizeof(large)), RN_ERR_TOOBIG);
+  expect_nothing(f);
+  drop_dataplane(f);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(rn_node_save(&f->node, "abc", 3), RN_OK);
+    (void)expect(f, RN_PARENT_SAVE);
+    assert_int_equal(f->fd_count, 1);
+    assert_int_equal(rn_sys_memfd_check(f->fds[0], &bytes), RN_OK);
+    assert_int_equal(bytes, 3);
+    assert_int_equal(pread(f->fds[0], text, sizeof(text), 0), 3);
+    assert_memory_equal(text, "abc", 3);
+    assert_int_equal(rn_node_save(&f->node, "abc", 3), RN_ERR_AGAIN);
+    expect_nothing(f);
+    assert_int_equal(rn_node_on_parent(&f->node, &saved), RN_OK);
+    saved.status = RN_ERR_SYS; /* a failure is logged, and the next one may follow */
+    snprintf(saved.text, sizeof(saved.text), "no space left");
+    drop_dataplane(f);
+  }
+  fix_free(f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(newest_epoch_is_used_once_all_know_it),
@@ -570,6 +603,7 @@ int main(void) {
     cmocka_unit_test(hello_is_repeated_to_an_lcore_that_has_not_answered),
     cmocka_unit_test(ends_a_data_plane_that_serves_something_else),
     cmocka_unit_test(ends_a_data_plane_that_trusts_others),
+    cmocka_unit_test(state_is_saved_one_at_a_time),
     cmocka_unit_test(ends_a_data_plane_whose_region_makes_no_sense),
     cmocka_unit_test(shutdown_reaches_every_lcore_and_nothing_is_started_again),
     cmocka_unit_test(gives_up_when_rpcnetd_cannot_start_it),

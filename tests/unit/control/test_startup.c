@@ -204,12 +204,59 @@ static void anchors_that_cannot_be_read_are_an_error(void **state) {
   pem_pair_close(&own);
 }
 
+#define STATE "cluster: {enabled: true, state_file: s}\n"
+
+static void state_file_is_read_and_never_an_error(void **state) {
+  (void)state;
+  struct pem_pair own;
+  struct fix f;
+  pem_pair_make(&own, "EC", 0, "P-256");
+  begin_load(&f, TLS STATE, &own);
+  int fd = pem_file("members", 7);
+  hand_over(&f, fd);
+  assert_int_equal(end_load(&f), RN_OK);
+  assert_int_equal(asked(&f), RN_PARENT_FILE_STATE);
+  assert_int_equal(f.s.state_bytes, 7);
+  assert_memory_equal(f.s.state, "members", 7);
+  load_free(&f);
+
+  begin_load(&f, TLS STATE, &own);
+  refuse(&f, RN_ERR_NOENT, "No such file or directory");
+  assert_int_equal(end_load(&f), RN_OK);
+  assert_null(f.s.state);
+  load_free(&f);
+
+  begin_load(&f, TLS STATE, &own);
+  refuse(&f, RN_ERR_SYS, "Permission denied");
+  assert_int_equal(end_load(&f), RN_OK);
+  assert_null(f.s.state);
+  load_free(&f);
+
+  begin_load(&f, TLS STATE, &own);
+  assert_int_equal(ftruncate(fd, RN_PARENT_SAVE_MAX + 1), 0);
+  hand_over(&f, fd);
+  assert_int_equal(end_load(&f), RN_OK);
+  assert_null(f.s.state);
+  load_free(&f);
+
+  begin_load(&f, TLS "cluster: {state_file: s}\n", &own); /* not enabled */
+  assert_int_equal(end_load(&f), RN_OK);
+  assert_null(f.s.state);
+  struct rn_parent_msg m;
+  size_t len, no_fds = 0;
+  assert_int_equal(rn_sys_recv(f.pair[0], &m, sizeof(m), &len, NULL, &no_fds), RN_ERR_AGAIN);
+  load_free(&f);
+  close(fd);
+  pem_pair_close(&own);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(end_of_the_data_plane_is_no_answer),
     cmocka_unit_test(hello_is_corrected_by_it),
     cmocka_unit_test(what_is_neither_is_refused),
     cmocka_unit_test(peers_are_trusted_by_the_best_there_is),
+    cmocka_unit_test(state_file_is_read_and_never_an_error),
     cmocka_unit_test(anchors_that_cannot_be_read_are_an_error),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
