@@ -78,6 +78,7 @@ static int check(const char *config) {
     err = rn_topo_of_config(&startup.cfg, &in, &t);
     t.tls.cert.bytes = 1;
     t.tls.ca.bytes = startup.ca_bytes;
+    t.tls.peer_ca.bytes = startup.peer_ca_bytes;
     if (err == RN_OK && rn_topo_check(&t, why, sizeof(why)) != RN_OK) {
       rn_error("%s: %s", config, why);
       err = RN_ERR_CONFIG;

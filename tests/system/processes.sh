@@ -90,6 +90,10 @@ check 'help names the configuration' grep -q -- '--config=FILE' <("$build/contro
 check 'version' grep -q '^rpcnetd 0' <("$build/control/rpcnetd" --version)
 check 'no arguments is a usage error' ended_with 2 "$build/control/rpcnetd" 2>/dev/null
 check 'check accepts a good configuration' grep -q ': fine$' <("$build/control/rpcnetd" --check --config "$work/node.yaml")
+{ cat "$work/node.yaml" && echo 'cluster: {enabled: true, state_file: members}'; } >"$work/cluster.yaml"
+check 'check accepts a cluster' grep -q ': fine$' <("$build/control/rpcnetd" --check --config "$work/cluster.yaml")
+sed -i 's/state_file: members/ca: none.crt/' "$work/cluster.yaml"
+check 'check names anchors for peers that are not there' grep -q 'cluster.ca none.crt: No such file' <("$build/control/rpcnetd" --check --config "$work/cluster.yaml" 2>&1)
 sed "s/node.key/other.key/" "$work/node.yaml" >"$work/bad.yaml"
 check 'check refuses a key that is not the certificate'"'"'s' ended_with 2 "$build/control/rpcnetd" --check --config "$work/bad.yaml" 2>"$log"
 check 'and says so' logged 'other.key: is not the key of the first certificate in'
