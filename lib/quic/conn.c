@@ -135,9 +135,10 @@ static void fill_params(const struct rn_quic_config *cfg, ngtcp2_transport_param
 }
 
 /* TLS, keep-alive, timer and lists: the same for both roles. */
-static int conn_start(struct rn_quic_conn *c, const struct rn_path *path, const char *server_name) {
+static int conn_start(struct rn_quic_conn *c, const struct rn_path *path, struct rn_quic_tls *tls,
+                      const char *server_name) {
   struct rn_quic *q = c->q;
-  int err = rn_tls_conn_init(&c->tls, q->tls, q->aead, c->ng, c->server, server_name);
+  int err = rn_tls_conn_init(&c->tls, tls, q->aead, c->ng, c->server, server_name);
   if (err != RN_OK)
     return err;
   struct native_path np;
@@ -185,7 +186,7 @@ int conn_accept(struct rn_quic *q, const ngtcp2_pkt_hd *hd, enum token_verdict t
   if (ngtcp2_conn_server_new(&c->ng, &hd->scid, &scid, &np.path, hd->version, &q->cb_server,
                              &settings, &params, &c->mem, c) != 0)
     goto fail;
-  err = conn_start(c, path, NULL);
+  err = conn_start(c, path, q->tls, NULL);
   if (err != RN_OK)
     goto fail;
   c->client_dcid = hd->dcid;
@@ -207,6 +208,12 @@ fail:
 
 int rn_quic_connect(struct rn_quic *q, uint64_t now_ns, const struct rn_path *path,
                     const char *server_name, struct rn_quic_conn **out) {
+  return rn_quic_connect_tls(q, now_ns, path, server_name, NULL, out);
+}
+
+int rn_quic_connect_tls(struct rn_quic *q, uint64_t now_ns, const struct rn_path *path,
+                        const char *server_name, struct rn_quic_tls *tls,
+                        struct rn_quic_conn **out) {
   q->now_ns = now_ns;
   if (path->remote.family != 4 && path->remote.family != 6)
     return RN_ERR_INVAL;
@@ -227,7 +234,7 @@ int rn_quic_connect(struct rn_quic *q, uint64_t now_ns, const struct rn_path *pa
   if (ngtcp2_conn_client_new(&c->ng, &dcid, &scid, &np.path, NGTCP2_PROTO_VER_V1, &q->cb_client,
                              &settings, &params, &c->mem, c) != 0)
     goto fail;
-  err = conn_start(c, path, server_name);
+  err = conn_start(c, path, tls != NULL ? tls : q->client_tls, server_name);
   if (err != RN_OK)
     goto fail;
   q->stats.conns_dialled++;
@@ -574,6 +581,8 @@ void rn_quic_conn_keep_alive(struct rn_quic_conn *c, uint64_t interval_ns) {
   if (c->ng != NULL)
     ngtcp2_conn_set_keep_alive_timeout(c->ng, interval_ns != 0 ? interval_ns : UINT64_MAX);
 }
+
+uint64_t rn_quic_conn_heard_ns(const struct rn_quic_conn *c) { return c->heard_ns; }
 
 uint64_t rn_quic_conn_rtt_ns(const struct rn_quic_conn *c) {
   if (c->ng == NULL)

@@ -93,6 +93,7 @@ int rn_quic_init(void *mem, const struct rn_quic_params *p, struct rn_quic **out
     .rand = p->rand,
     .rand_ctx = p->rand_ctx,
     .tls = p->tls,
+    .client_tls = p->client_tls != NULL ? p->client_tls : p->tls,
     .cid_cfg = p->cid,
     .spread = p->spread,
     .conn_free = UINT32_MAX,

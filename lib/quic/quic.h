@@ -156,7 +156,8 @@ struct rn_quic_params {
   struct rn_quic_config config;
   struct rn_cid_config cid; /* which CIDs are ours, quic/cid.h */
   struct rn_quic_spread spread;
-  struct rn_quic_tls *tls; /* stays the caller's; outlives the endpoint */
+  struct rn_quic_tls *tls;        /* stays the caller's; outlives the endpoint */
+  struct rn_quic_tls *client_tls; /* for connections that we dial; NULL: tls. As tls */
   const struct rn_quic_events *events;
   void *app; /* first argument of every event */
   /* Fills out[0..n) with cryptographically strong bytes; must not fail. */
@@ -243,6 +244,10 @@ uint64_t rn_quic_fail_every(struct rn_quic *q, enum rn_quic_pool pool, uint32_t 
  * RN_ERR_CRYPTO. The connection is there at once: streams can be opened when conn_ready came. */
 int rn_quic_connect(struct rn_quic *q, uint64_t now_ns, const struct rn_path *path,
                     const char *server_name, struct rn_quic_conn **out);
+/* The same with other certificates and trust anchors than the endpoint's own, which outlive the connection; NULL: its own. */
+int rn_quic_connect_tls(struct rn_quic *q, uint64_t now_ns, const struct rn_path *path,
+                        const char *server_name, struct rn_quic_tls *tls,
+                        struct rn_quic_conn **out);
 
 /* Closes c with an application code (RFC 9000 section 10.2). The events, of which conn_closed is the last, come before the next rn_quic_tx
  * returns, never from within this call. */
@@ -273,6 +278,8 @@ bool rn_quic_conn_is_confirmed(const struct rn_quic_conn *c);
 void rn_quic_conn_path(const struct rn_quic_conn *c, struct rn_path *out);
 uint64_t
 rn_quic_conn_rtt_ns(const struct rn_quic_conn *c); /* smoothed; 0 before the first sample */
+/* When the last datagram of c was read, or it was made. */
+uint64_t rn_quic_conn_heard_ns(const struct rn_quic_conn *c);
 /* PING after so much silence, for this connection alone; 0: none. */
 void rn_quic_conn_keep_alive(struct rn_quic_conn *c, uint64_t interval_ns);
 void rn_quic_conn_set_user(struct rn_quic_conn *c, void *user);

@@ -190,7 +190,7 @@ struct rn_quic {
   void *app;
   void (*rand)(void *ctx, uint8_t *out, size_t n);
   void *rand_ctx;
-  struct rn_quic_tls *tls;
+  struct rn_quic_tls *tls, *client_tls;
   struct rn_cid_config cid_cfg;
   struct rn_quic_spread spread;
   struct rn_cid_codec *cid; /* the current epoch's */
