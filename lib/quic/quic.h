@@ -315,6 +315,10 @@ int rn_quic_stream_writev(struct rn_quic_stream *s, const struct rn_quic_part *p
 int rn_quic_stream_write_ref(struct rn_quic_stream *s, const void *data, size_t len, bool fin,
                              void (*release)(void *arg), void *arg);
 
+/* From now on what is queued begins in a packet of its own, so that as much as fits a packet goes out in one STREAM frame: for readers that take
+ * the first piece for all (docs/protocol.md, "Gossip"). About 1,140 bytes fit on any path. */
+void rn_quic_stream_keep_whole(struct rn_quic_stream *s);
+
 /* Bytes queued and not acknowledged. */
 uint64_t rn_quic_stream_queued(const struct rn_quic_stream *s);
 

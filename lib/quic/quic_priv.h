@@ -88,6 +88,7 @@ struct rn_quic_stream {
   bool stop_sent : 1;
   bool rx_done : 1;
   bool local : 1;
+  bool whole : 1;      /* rn_quic_stream_keep_whole */
   uint64_t queued_end; /* stream offset behind the last byte queued */
   uint64_t acked;      /* stream offset below which all is acknowledged */
   int64_t id;

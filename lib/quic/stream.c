@@ -462,6 +462,7 @@ int64_t rn_quic_stream_id(const struct rn_quic_stream *s) { return s->id; }
 struct rn_quic_conn *rn_quic_stream_conn(const struct rn_quic_stream *s) { return s->conn; }
 void rn_quic_stream_set_user(struct rn_quic_stream *s, void *user) { s->user = user; }
 void *rn_quic_stream_user(const struct rn_quic_stream *s) { return s->user; }
+void rn_quic_stream_keep_whole(struct rn_quic_stream *s) { s->whole = true; }
 uint64_t rn_quic_stream_queued(const struct rn_quic_stream *s) { return s->queued_end - s->acked; }
 
 void rn_quic_stream_consume(struct rn_quic_stream *s, size_t n) {

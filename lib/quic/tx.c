@@ -71,8 +71,11 @@ static enum written write_datagram(struct rn_quic_conn *c, struct visit *v) {
   ngtcp2_path_storage_zero(&ps);
   ngtcp2_pkt_info pi;
   ngtcp2_vec vec[RN_QUIC_VEC_MAX];
+  bool begun = false; /* there are frames of streams in the packet */
   for (;;) {
     struct rn_quic_stream *s = next_ready(c);
+    if (s != NULL && s->whole && begun)
+      s = NULL; /* the packet goes as it is: the next one has room for it */
     bool fin = false, last = true;
     size_t n = 0;
     uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
@@ -104,8 +107,10 @@ static enum written write_datagram(struct rn_quic_conn *c, struct visit *v) {
       bool done = rn_list_empty(&c->ready) && c->state == CONN_READY && (size_t)wrote + 64 < cap;
       return done ? WROTE_LAST : WROTE_PACKET;
     }
-    if (wrote == NGTCP2_ERR_WRITE_MORE)
+    if (wrote == NGTCP2_ERR_WRITE_MORE) {
+      begun = true;
       continue;
+    }
     if (s != NULL && wrote == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
       park_blocked(s);
       continue;
