@@ -167,6 +167,19 @@ int rn_cluster_seed(struct rn_cluster *c, const struct rn_addr *addr) {
   return RN_OK;
 }
 
+void rn_cluster_remember(struct rn_cluster *c, const struct rn_swim_update *known,
+                         uint64_t now_ns) {
+  struct rn_swim_update u = *known;
+  struct rn_member *who = rn_members_by_id(c->members, u.node_id);
+  if (who == rn_members_self(c->members))
+    return;
+  if (u.state == RN_SWIM_SUSPECT)
+    u.state = RN_SWIM_ALIVE;
+  unsigned int changes = rn_members_apply(c->members, &u, RN_MEMBER_HEARSAY, now_ns, &who);
+  if (who != NULL && changes != 0)
+    rn_cluster_changed(c, who, changes);
+}
+
 const struct rn_members *rn_cluster_members(const struct rn_cluster *c) { return c->members; }
 const struct rn_cluster_stats *rn_cluster_stats(const struct rn_cluster *c) { return &c->stats; }
 const struct rn_partition *rn_cluster_partition(const struct rn_cluster *c) {

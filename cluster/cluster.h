@@ -106,6 +106,9 @@ int rn_cluster_init(void *mem, const struct rn_cluster_config *cfg,
 /* Whom to ask as long as we know of nobody there. The next round asks. RN_OK or RN_ERR_LIMIT. */
 int rn_cluster_seed(struct rn_cluster *c, const struct rn_addr *addr);
 
+/* Somebody whom an earlier run of ours knew, as hearsay; a suspicion of then counts for nothing. What it says of ourselves is left alone. */
+void rn_cluster_remember(struct rn_cluster *c, const struct rn_swim_update *known, uint64_t now_ns);
+
 /* When rn_cluster_tick has something to do: absolute, in ns. May be earlier after any call. */
 uint64_t rn_cluster_next_ns(const struct rn_cluster *c);
 void rn_cluster_tick(struct rn_cluster *c, uint64_t now_ns);

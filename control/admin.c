@@ -1,5 +1,6 @@
 /* control/admin.c */
 #include "control/admin.h"
+#include "control/admin_priv.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -25,7 +26,7 @@ struct rn_admin {
   uint32_t clients;
 };
 
-struct client {
+struct rn_admin_client {
   uv_pipe_t pipe;
   uv_timer_t timer; /* the whole exchange has to fit */
   struct rn_admin *admin;
@@ -39,19 +40,17 @@ struct client {
   char line[RN_ADMIN_LINE_MAX];
 };
 
-static void answer_error(struct client *c, const char *why);
-
 /* ---- end ---- */
 
 static void on_closed(uv_handle_t *h) {
-  struct client *c = h->data;
+  struct rn_admin_client *c = h->data;
   if (--c->open_handles > 0)
     return;
   c->admin->clients--;
   free(c);
 }
 
-static void close_client(struct client *c) {
+static void close_client(struct rn_admin_client *c) {
   if (uv_is_closing((uv_handle_t *)&c->pipe))
     return;
   rn_inspect_cancel(c->admin->node->inspect, c->job);
@@ -60,19 +59,19 @@ static void close_client(struct client *c) {
   uv_close((uv_handle_t *)&c->timer, on_closed);
 }
 
-static void refuse(struct client *c) {
+static void refuse(struct rn_admin_client *c) {
   c->admin->node->stats.admin_refused++;
   close_client(c);
 }
 
-static void end_when_written(struct client *c) {
+static void end_when_written(struct rn_admin_client *c) {
   c->ending = true;
   if (c->writes == 0)
     close_client(c);
 }
 
 static void on_timeout(uv_timer_t *t) {
-  struct client *c = t->data;
+  struct rn_admin_client *c = t->data;
   if (c->ending || (!c->log && c->job == 0)) {
     refuse(c);
     return;
@@ -83,20 +82,20 @@ static void on_timeout(uv_timer_t *t) {
   if (c->log)
     end_when_written(c);
   else
-    answer_error(c, "nothing came in time");
+    rn_admin_error(c, "nothing came in time");
 }
 
 /* ---- answers ---- */
 
 struct written {
   uv_write_t req;
-  struct client *client;
+  struct rn_admin_client *client;
   char *text;
 };
 
 static void on_written(uv_write_t *req, int status) {
   struct written *w = (struct written *)req;
-  struct client *c = w->client;
+  struct rn_admin_client *c = w->client;
   free(w->text);
   free(w);
   c->writes--;
@@ -107,7 +106,7 @@ static void on_written(uv_write_t *req, int status) {
 }
 
 /* Takes text over. */
-static void say(struct client *c, char *text, size_t len) {
+static void say(struct rn_admin_client *c, char *text, size_t len) {
   struct written *w = text != NULL ? malloc(sizeof(*w)) : NULL;
   if (w == NULL || uv_is_closing((uv_handle_t *)&c->pipe)) {
     free(text);
@@ -127,8 +126,7 @@ static void say(struct client *c, char *text, size_t len) {
   }
 }
 
-/* One line, and the end. Takes json over; NULL: memory is out. */
-static void answer(struct client *c, char *json, size_t len) {
+void rn_admin_answer(struct rn_admin_client *c, char *json, size_t len) {
   char *line = json != NULL ? realloc(json, len + 1) : NULL;
   if (line == NULL) {
     free(json);
@@ -140,27 +138,36 @@ static void answer(struct client *c, char *json, size_t len) {
   say(c, line, len + 1);
 }
 
-static void answer_error(struct client *c, const char *why) {
+void rn_admin_answer_doc(struct rn_admin_client *c, yyjson_mut_doc *doc) {
+  size_t len = 0;
+  char *json = doc != NULL ? yyjson_mut_write(doc, 0, &len) : NULL;
+  yyjson_mut_doc_free(doc);
+  rn_admin_answer(c, json, len);
+}
+
+void rn_admin_error(struct rn_admin_client *c, const char *why) {
   size_t len = 0;
   char *json = rn_status_error_json(why, &len);
   c->admin->node->stats.admin_refused++;
-  answer(c, json, len);
+  rn_admin_answer(c, json, len);
 }
+
+struct rn_node *rn_admin_node(struct rn_admin_client *c) { return c->admin->node; }
 
 /* ---- requests ---- */
 
-static void on_status(struct client *c, yyjson_val *request) {
+static void on_status(struct rn_admin_client *c, yyjson_val *request) {
   (void)request;
   size_t len = 0;
   char *json = rn_status_json(c->admin->node, &len);
-  answer(c, json, len);
+  rn_admin_answer(c, json, len);
 }
 
-static void on_stats(struct client *c, yyjson_val *request) {
+static void on_stats(struct rn_admin_client *c, yyjson_val *request) {
   (void)request;
   size_t len = 0;
   char *json = rn_stats_json(c->admin->node, &len);
-  answer(c, json, len);
+  rn_admin_answer(c, json, len);
 }
 
 /* A number of the request, or what is taken without it. */
@@ -171,7 +178,7 @@ static uint32_t number_of(yyjson_val *request, const char *key, uint32_t otherwi
   return yyjson_get_uint(v) < UINT32_MAX ? (uint32_t)yyjson_get_uint(v) : UINT32_MAX;
 }
 
-static void on_trace(struct client *c, yyjson_val *request) {
+static void on_trace(struct rn_admin_client *c, yyjson_val *request) {
   uint64_t after[RN_TOPO_LCORES_MAX];
   size_t count = 0, len = 0, i, n;
   yyjson_val *v;
@@ -181,27 +188,27 @@ static void on_trace(struct client *c, yyjson_val *request) {
   }
   char *json = rn_inspect_traces_json(c->admin->node, after, count,
                                       number_of(request, "count", TRACES_DEFAULT), &len);
-  answer(c, json, len);
+  rn_admin_answer(c, json, len);
 }
 
 static void on_job_done(void *arg, char *json, size_t len) {
-  struct client *c = arg;
+  struct rn_admin_client *c = arg;
   c->job = 0;
   if (!c->log) {
-    answer(c, json, len);
+    rn_admin_answer(c, json, len);
     return;
   }
   free(json); /* why it ended: there is no place for it behind a log */
   end_when_written(c);
 }
 
-static void on_connections(struct client *c, yyjson_val *request) {
+static void on_connections(struct rn_admin_client *c, yyjson_val *request) {
   const struct rn_inspect_client who = { .done = on_job_done, .arg = c };
   uint32_t job =
       rn_inspect_connections(c->admin->node->inspect, number_of(request, "lcore", UINT32_MAX),
                              number_of(request, "limit", CONNECTIONS_DEFAULT), &who);
   if (job == 0)
-    answer_error(c, "too many are asking");
+    rn_admin_error(c, "too many are asking");
   else if (!c->ending)
     c->job = job;
 }
@@ -209,7 +216,7 @@ static void on_connections(struct client *c, yyjson_val *request) {
 /* The first text of a log follows the line that says that it is one. */
 static void on_log_text(void *arg, const char *text, size_t len) {
   static const char first[] = "{\"ok\": true}\n";
-  struct client *c = arg;
+  struct rn_admin_client *c = arg;
   if (c->ending)
     return;
   if (uv_stream_get_write_queue_size((uv_stream_t *)&c->pipe) > QLOG_BACKLOG_MAX) {
@@ -226,23 +233,23 @@ static void on_log_text(void *arg, const char *text, size_t len) {
   say(c, copy, head + len);
 }
 
-static void on_qlog(struct client *c, yyjson_val *request) {
+static void on_qlog(struct rn_admin_client *c, yyjson_val *request) {
   const struct rn_inspect_client who = { .text = on_log_text, .done = on_job_done, .arg = c };
   const char *name = yyjson_get_str(yyjson_obj_get(request, "connection"));
   const char *from = yyjson_get_str(yyjson_obj_get(request, "client")), *why;
   struct rn_addr client_addr = { 0 };
   uint32_t seconds = number_of(request, "seconds", QLOG_SECONDS);
   if (from != NULL && rn_addr_parse(from, &client_addr) != RN_OK) {
-    answer_error(c, "client is an IP address, like 192.0.2.1");
+    rn_admin_error(c, "client is an IP address, like 192.0.2.1");
     return;
   }
   if (seconds < 1 || seconds > QLOG_SECONDS_MAX) {
-    answer_error(c, "seconds is from 1 to 3600");
+    rn_admin_error(c, "seconds is from 1 to 3600");
     return;
   }
   c->job = rn_inspect_qlog(c->admin->node->inspect, name, &client_addr, &who, &why);
   if (c->job == 0)
-    answer_error(c, why);
+    rn_admin_error(c, why);
   else
     uv_timer_start(&c->timer, on_timeout, seconds * UINT64_C(1000), 0);
 }
@@ -250,17 +257,17 @@ static void on_qlog(struct client *c, yyjson_val *request) {
 /* ---- the secret ---- */
 
 static void on_secrets_done(void *arg, const char *error) {
-  struct client *c = arg;
+  struct rn_admin_client *c = arg;
   size_t len = 0;
   if (error != NULL) {
-    answer_error(c, error);
+    rn_admin_error(c, error);
     return;
   }
   char *json = rn_secrets_json(c->admin->node, &len);
-  answer(c, json, len);
+  rn_admin_answer(c, json, len);
 }
 
-static void on_secrets(struct client *c, yyjson_val *request) {
+static void on_secrets(struct rn_admin_client *c, yyjson_val *request) {
   struct rn_node *n = c->admin->node;
   const struct rn_secrets_client who = { .done = on_secrets_done, .arg = c };
   const char *action = yyjson_get_str(yyjson_obj_get(request, "action"));
@@ -270,46 +277,55 @@ static void on_secrets(struct client *c, yyjson_val *request) {
     return;
   }
   if (!rotate && strcmp(action, "reload") != 0) {
-    answer_error(c, "an action of secrets is rotate or reload");
+    rn_admin_error(c, "an action of secrets is rotate or reload");
     return;
   }
   int err = rn_secrets_reload(n, rotate, &who);
   if (err == RN_ERR_NOENT)
-    answer_error(c, "node.secret_file is not configured: keys are random ones of this start");
+    rn_admin_error(c, "node.secret_file is not configured: keys are random ones of this start");
   else if (err != RN_OK)
-    answer_error(c, "a rotation or reload is under way");
+    rn_admin_error(c, "a rotation or reload is under way");
 }
 
-static const struct request {
-  const char *name;
-  void (*run)(struct client *c, yyjson_val *request);
-} requests[] = {
-  { "status", on_status },           { "stats", on_stats }, { "trace", on_trace },
-  { "connections", on_connections }, { "qlog", on_qlog },   { "secrets", on_secrets },
+static const struct rn_admin_request requests[] = {
+  { "status", on_status }, { "stats", on_stats },
+  { "trace", on_trace },   { "connections", on_connections },
+  { "qlog", on_qlog },     { "secrets", on_secrets },
+  { NULL, NULL },
 };
-#define REQUEST_COUNT (sizeof(requests) / sizeof(requests[0]))
+static const struct rn_admin_request *const tables[] = { requests, rn_admin_cluster_requests };
+#define TABLE_COUNT (sizeof(tables) / sizeof(tables[0]))
 
-static void unknown(struct client *c, bool named) {
-  char why[128] = "a request is one line like {\"request\": \"status\"}";
+static const struct rn_admin_request *find(const char *name) {
+  for (size_t i = 0; i < TABLE_COUNT; i++) {
+    for (const struct rn_admin_request *r = tables[i]; r->name != NULL; r++) {
+      if (strcmp(name, r->name) == 0)
+        return r;
+    }
+  }
+  return NULL;
+}
+
+static void unknown(struct rn_admin_client *c, bool named) {
+  char why[256] = "a request is one line like {\"request\": \"status\"}";
   size_t n = 0;
   if (named)
     n = (size_t)snprintf(why, sizeof(why), "unknown request; there are");
-  for (size_t i = 0; named && i < REQUEST_COUNT; i++)
-    n += (size_t)snprintf(why + n, sizeof(why) - n, "%s %s", i > 0 ? "," : "", requests[i].name);
-  answer_error(c, why);
+  for (size_t i = 0; named && i < TABLE_COUNT; i++) {
+    for (const struct rn_admin_request *r = tables[i]; r->name != NULL && n < sizeof(why); r++)
+      n += (size_t)snprintf(why + n, sizeof(why) - n, "%s %s",
+                            i + (size_t)(r - tables[i]) > 0 ? "," : "", r->name);
+  }
+  rn_admin_error(c, why);
 }
 
-static void respond(struct client *c, size_t line_len) {
+static void respond(struct rn_admin_client *c, size_t line_len) {
   c->asked = true;
   yyjson_doc *doc = yyjson_read(c->line, line_len, 0);
   yyjson_val *root = yyjson_doc_get_root(doc);
   const char *name = yyjson_get_str(yyjson_obj_get(root, "request"));
-  const struct request *found = NULL;
+  const struct rn_admin_request *found = name != NULL ? find(name) : NULL;
   c->admin->node->stats.admin_requests++;
-  for (size_t i = 0; name != NULL && i < REQUEST_COUNT; i++) {
-    if (strcmp(name, requests[i].name) == 0)
-      found = &requests[i];
-  }
   if (found != NULL)
     found->run(c, root);
   else
@@ -320,20 +336,20 @@ static void respond(struct client *c, size_t line_len) {
 /* ---- the socket ---- */
 
 /* Both directions are closed: then not even nothing can be sent. */
-static bool is_gone(const struct client *c) {
+static bool is_gone(const struct rn_admin_client *c) {
   int fd = -1;
   return uv_fileno((const uv_handle_t *)&c->pipe, &fd) != 0 ||
          (send(fd, "", 0, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EPIPE);
 }
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf) {
-  struct client *c = h->data;
+  struct rn_admin_client *c = h->data;
   (void)suggested;
   *buf = uv_buf_init(c->line + c->len, (unsigned int)(sizeof(c->line) - c->len));
 }
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf) {
-  struct client *c = s->data;
+  struct rn_admin_client *c = s->data;
   (void)buf;
   if (n == 0)
     return;
@@ -359,7 +375,7 @@ static void on_connection(uv_stream_t *listener, int status) {
   struct rn_admin *a = listener->data;
   if (status != 0)
     return;
-  struct client *c = calloc(1, sizeof(*c));
+  struct rn_admin_client *c = calloc(1, sizeof(*c));
   if (c == NULL)
     return; /* it stays in the backlog */
   c->admin = a;

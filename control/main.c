@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "control/admin.h"
+#include "control/gossip.h"
 #include "control/http.h"
 #include "control/node.h"
 #include "control/sandbox.h"
@@ -65,6 +66,7 @@ static struct rn_startup startup;
 static struct rn_node node;
 static struct rn_admin *admin;
 static struct rn_http *http;
+static uv_timer_t drain_timer;
 
 /* Everything a start would refuse, without starting: the files, and the description that the data plane would get. */
 static int check(const char *config) {
@@ -99,6 +101,17 @@ static void on_bell(uv_poll_t *h, int status, int events) {
   rn_node_drain(&node);
 }
 
+static void on_drain(uv_timer_t *t) {
+  (void)t;
+  rn_drain_tick(&node);
+}
+
+/* From the moment on in which rpcnetd wants the node to end. */
+static void watch_drain(void) {
+  if (node.drain.phase != RN_DRAIN_NONE && !uv_is_active((uv_handle_t *)&drain_timer))
+    uv_timer_start(&drain_timer, on_drain, RN_DRAIN_TICK_MS, RN_DRAIN_TICK_MS);
+}
+
 static void on_channel(uv_poll_t *h, int status, int events) {
   (void)status;
   (void)events;
@@ -124,6 +137,7 @@ static void on_channel(uv_poll_t *h, int status, int events) {
       uv_stop(h->loop);
       return;
     }
+    watch_drain();
   }
 }
 
@@ -137,6 +151,7 @@ static void on_second(uv_timer_t *h) {
   rn_node_sample(&node, true);
   rn_node_say_hello(&node);
   rn_secrets_tick(&node);
+  rn_gossiper_second(node.gossip);
   rn_rates_sample(&node.rates, &node, rn_sys_now_ns());
 }
 
@@ -159,8 +174,10 @@ static int start_handles(uv_loop_t *loop) {
             uv_poll_init(loop, &channel, node.channel) == 0 &&
             uv_poll_start(&channel, UV_READABLE, on_channel) == 0 &&
             uv_signal_init(loop, &term) == 0 && uv_signal_start(&term, on_signal, SIGTERM) == 0 &&
-            uv_timer_init(loop, &second) == 0 &&
+            uv_timer_init(loop, &second) == 0 && uv_timer_init(loop, &drain_timer) == 0 &&
             uv_timer_start(&second, on_second, 1000, 1000) == 0;
+  if (ok)
+    watch_drain();
   /* A terminal's Ctrl-C reaches all of us; rpcnetd is the one that acts on it. */
   signal(SIGINT, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
@@ -214,7 +231,11 @@ static int run(const char *config) {
   node.signer.loop = &loop;
   use_secret(&hello);
   rn_startup_correct(&startup, &hello, fds, &fd_count);
-  int err = rn_node_init(&node, &hello, fds, fd_count, why, sizeof(why));
+  int err = startup.cfg.cluster.enabled
+                ? rn_gossiper_new(&loop, &node, startup.state, startup.state_bytes)
+                : RN_OK;
+  if (err == RN_OK)
+    err = rn_node_init(&node, &hello, fds, fd_count, why, sizeof(why));
   for (size_t i = 0; i < startup.unasked_count && err == RN_OK; i++) {
     if (startup.unasked[i].type == RN_PARENT_SHUTDOWN)
       err = rn_node_on_parent(&node, &startup.unasked[i]);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control/drain.h"
+#include "control/gossip.h"
 #include "control/topo_of.h"
 #include "sys/channel.h"
 #include "sys/clock.h"
@@ -262,6 +264,8 @@ int rn_node_init(struct rn_node *n, const struct rn_parent_msg *hello, const int
 void rn_node_fini(struct rn_node *n) {
   rn_inspect_free(n->inspect);
   n->inspect = NULL;
+  rn_gossiper_free(n->gossip);
+  n->gossip = NULL;
   release_region(n);
   rn_secrets_wipe(&n->secrets);
 }
@@ -284,6 +288,7 @@ void rn_node_send(struct rn_node *n, uint32_t lcore_idx, enum rn_msg_type type, 
 static void on_ready(struct rn_node *n, uint32_t idx, const struct rn_msg_ready *m) {
   n->lcores[idx].ready = true;
   n->lcores[idx].mtu = m->mtu;
+  n->lcores[idx].addr = m->addr;
   if (n->state != RN_NODE_STARTING)
     return;
   for (uint32_t i = 0; i < n->topo.lcore_count; i++) {
@@ -298,6 +303,8 @@ static void on_ready(struct rn_node *n, uint32_t idx, const struct rn_msg_ready 
   const struct rn_parent_msg ready = { .type = RN_PARENT_READY };
   (void)rn_sys_send(n->channel, &ready, sizeof(ready), NULL, 0);
   rn_secrets_publish(n);
+  if (n->gossip != NULL)
+    rn_gossiper_serving(n->gossip, &n->lcores[0].addr);
 }
 
 static void on_log(struct rn_node *n, uint32_t idx, const struct rn_msg *m) {
@@ -344,6 +351,10 @@ static void on_message(struct rn_node *n, uint32_t idx, const struct rn_msg *m) 
   case RN_MSG_QLOG_TEXT:
     rn_inspect_on_message(n->inspect, idx, m);
     break;
+  case RN_MSG_GOSSIP_HEARD:
+  case RN_MSG_GOSSIP_CAME:
+    rn_gossiper_on_message(n->gossip, idx, m);
+    break;
   default:
     n->stats.ring_corrupt++;
     break;
@@ -385,10 +396,9 @@ void rn_node_drain(struct rn_node *n) {
 
 /* ---- rpcnetd ---- */
 
-static void ask_to_shut_down(struct rn_node *n, uint32_t within_ms) {
+void rn_node_shut_down(struct rn_node *n, uint32_t within_ms) {
   const struct rn_msg_ctl_shutdown m = { .app_code = NO_ERROR_CODE,
                                          .within_ns = within_ms * RN_NS_PER_MS };
-  n->stopping = true;
   if (n->state == RN_NODE_NONE)
     return;
   rn_info("telling %u lcores to close their connections", n->topo.lcore_count);
@@ -459,7 +469,8 @@ int rn_node_on_parent(struct rn_node *n, const struct rn_parent_msg *m) {
       rn_warn("the secret is being read already");
     return RN_OK;
   case RN_PARENT_SHUTDOWN:
-    ask_to_shut_down(n, m->within_ms);
+    n->stopping = true;
+    rn_drain_begin(n, m->within_ms);
     return RN_OK;
   default:
     rn_warn("rpcnetd sent %s, which means nothing here", rn_parent_type_name(m->type));

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "control/config.h"
+#include "control/drain.h"
 #include "control/inspect.h"
 #include "control/keys.h"
 #include "control/parent_msg.h"
@@ -21,6 +22,8 @@
 #include "sys/log.h"
 #include "topo/topo.h"
 
+struct rn_gossiper;
+
 enum rn_node_state { RN_NODE_NONE, RN_NODE_STARTING, RN_NODE_SERVING, RN_NODE_STATE_COUNT };
 
 struct rn_node_lcore {
@@ -31,6 +34,7 @@ struct rn_node_lcore {
   uint32_t keys_owed;          /* answers to KEYS, rn_rotation.step */
   uint32_t key_epoch;          /* that it uses */
   uint16_t mtu;                /* bytes, from READY */
+  struct rn_addr addr;         /* the port's first one, from READY */
   struct rn_lcore_stats stats; /* the last that could be read */
   uint64_t stats_ns;
   uint64_t sampled_busy_ns; /* at the last sample */
@@ -68,11 +72,13 @@ struct rn_node {
   uint32_t pid;
   uint64_t started_ns;
   bool stopping;
+  struct rn_drain drain;
   bool saving; /* rpcnetd has not answered to SAVE yet */
   struct rn_signer signer;
   struct rn_control_stats stats;
   struct rn_rates rates;
   struct rn_inspect *inspect; /* NULL: nobody asks */
+  struct rn_gossiper *gossip; /* NULL: without cluster.enabled */
 };
 
 /* After cfg, keys, ca, secrets, epoch_base, privileged, bpf_attached, channel, and signer.loop are set. hello and its descriptors (taken over) say whether a
@@ -91,6 +97,9 @@ void rn_node_say_hello(struct rn_node *n);
 
 /* Reads every lcore's ring until all are empty and our sleep is announced. When the doorbell rings. */
 void rn_node_drain(struct rn_node *n);
+
+/* Tells every lcore to close its connections and end. */
+void rn_node_shut_down(struct rn_node *n, uint32_t within_ms);
 
 /* A message of rpcnetd. RN_OK; another error: this control cannot go on. */
 int rn_node_on_parent(struct rn_node *n, const struct rn_parent_msg *m);

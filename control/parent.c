@@ -105,6 +105,11 @@ static void end_control(struct rn_parent *p, uint64_t now_ns) {
   p->control_kill_at_ns = now_ns + RN_NS_PER_S;
 }
 
+/* How long control may let calls finish, and before that tell others that we go. */
+static uint64_t drain_ns(const struct rn_parent *p) {
+  return p->cfg.node.drain_timeout_ns + (p->cfg.cluster.enabled ? RN_DRAIN_ANNOUNCE_NS : 0);
+}
+
 void rn_parent_shutdown(struct rn_parent *p, int exit_status) {
   uint64_t now_ns = rn_sys_now_ns();
   if (p->stopping)
@@ -122,7 +127,8 @@ void rn_parent_shutdown(struct rn_parent *p, int exit_status) {
     const struct rn_parent_msg m = { .type = RN_PARENT_SHUTDOWN,
                                      .within_ms = (uint32_t)(RN_PARENT_TERM_NS / RN_NS_PER_MS) };
     rn_parent_send(p, &m, NULL, 0);
-    p->dp_term_at_ns = now_ns + RN_PARENT_TERM_NS;
+    p->dp_term_at_ns = now_ns + drain_ns(p) + RN_PARENT_TERM_NS;
+    p->dp_kill_at_ns += drain_ns(p);
   } else {
     (void)rn_sys_pidfd_kill(p->dataplane.pidfd, SIGTERM);
   }
@@ -160,8 +166,11 @@ static void control_ended(struct rn_parent *p, int status, uint64_t now_ns) {
   if (final_failure(p, &p->control, status))
     return;
   log_end(p, &p->control, pid, status);
-  if (p->stopping && rn_child_running(&p->dataplane))
+  if (p->stopping && rn_child_running(&p->dataplane)) { /* nobody watches the calls any more */
     (void)rn_sys_pidfd_kill(p->dataplane.pidfd, SIGTERM);
+    p->dp_term_at_ns = 0;
+    p->dp_kill_at_ns = now_ns + RN_PARENT_KILL_NS - RN_PARENT_TERM_NS;
+  }
 }
 
 static void dataplane_ended(struct rn_parent *p, int status, uint64_t now_ns) {

@@ -14,6 +14,8 @@
 /* From SIGTERM to the end of everything: the lcores say goodbye first; after TERM_NS the data plane is asked directly, after KILL_NS nobody is asked. */
 #define RN_PARENT_TERM_NS 3000000000ull
 #define RN_PARENT_KILL_NS 5000000000ull
+/* Before either, where the node is in a cluster: others hear that it goes (control/drain.h). */
+#define RN_DRAIN_ANNOUNCE_NS 3000000000ull
 
 struct rn_parent {
   struct rn_config cfg;

@@ -11,6 +11,7 @@
  *                                      <---   START + descriptors  -> REPLY once it was started
  *                                      <---   READY                (every lcore serves)
  *   ENDED (the data plane did)         --->                        control builds the next region: START
+ *                                      <---   DRAIN                (end the node: SHUTDOWN follows)
  *                                      <---   ROTATE               -> REPLY: node.secret_file has another epoch
  *                                      <---   SAVE + content       -> REPLY: cluster.state_file is replaced by it
  *   RELOAD                             --->                        control reads node.secret_file again
@@ -35,6 +36,7 @@ enum rn_parent_type {
   RN_PARENT_START, /* arg: lcore count; descriptors: region, control's doorbell, one doorbell per lcore */
   RN_PARENT_STOP, /* end the running data plane, which serves an older configuration: ENDED follows */
   RN_PARENT_READY,  /* no reply */
+  RN_PARENT_DRAIN,  /* end the node as SIGTERM does; no reply but SHUTDOWN */
   RN_PARENT_ROTATE, /* add an epoch to node.secret_file */
   RN_PARENT_SAVE, /* one descriptor: a memfd of 1..RN_PARENT_SAVE_MAX bytes, the new content of cluster.state_file */
   /* rpcnetd says */
@@ -63,7 +65,7 @@ struct rn_parent_msg {
   int32_t status;  /* enum rn_err in REPLY */
   uint32_t starts; /* HELLO, REPLY to START, ENDED: data planes started so far, this one included */
   uint32_t pid;    /* of the data plane: HELLO, REPLY to START, ENDED */
-  uint32_t within_ms; /* SHUTDOWN */
+  uint32_t within_ms; /* SHUTDOWN: from when the lcores are told on, once calls have finished */
   uint8_t
       privileged;   /* HELLO: 1 when the data plane starts as root and has to become another user */
   uint8_t attached; /* REPLY to ATTACH: 1 when a BPF program of ours sits on the interface */
@@ -77,9 +79,9 @@ static_assert(sizeof(struct rn_parent_msg) == 512, "no holes: they would leak me
 
 /* "OPEN"; "?" for what is no type. */
 static inline const char *rn_parent_type_name(uint32_t type) {
-  static const char *const names[RN_PARENT_TYPE_COUNT] = { "NONE",  "OPEN",  "ATTACH", "START",
-                                                           "STOP",  "READY", "ROTATE", "SAVE",
-                                                           "HELLO", "REPLY", "ENDED",  "SHUTDOWN",
-                                                           "RELOAD" };
+  static const char *const names[RN_PARENT_TYPE_COUNT] = { "NONE",     "OPEN",  "ATTACH", "START",
+                                                           "STOP",     "READY", "DRAIN",  "ROTATE",
+                                                           "SAVE",     "HELLO", "REPLY",  "ENDED",
+                                                           "SHUTDOWN", "RELOAD" };
   return type < RN_PARENT_TYPE_COUNT ? names[type] : "?";
 }

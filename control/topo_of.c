@@ -9,9 +9,10 @@
 
 #define IP_UDP_BYTES       48 /* IPv6 and UDP headers */
 #define STANDARD_MTU       1900
-#define BUFFER_BYTES       3072u  /* of a packet buffer with its headers, rounded up */
-#define JUMBO_BUFFER_BYTES 10240u /* the same for an MTU of 9216 */
-#define PACKET_SLACK_MB    64u    /* driver queues, and what EAL needs itself */
+#define BUFFER_BYTES       3072u      /* of a packet buffer with its headers, rounded up */
+#define JUMBO_BUFFER_BYTES 10240u     /* the same for an MTU of 9216 */
+#define GOSSIP_RING_BYTES  (1u << 19) /* room for what comes in while control is busy for a moment */
+#define PACKET_SLACK_MB    64u        /* driver queues, and what EAL needs itself */
 
 static uint32_t pow2_at_least(uint32_t v, uint32_t min, uint32_t max) {
   uint32_t p = min;
@@ -166,7 +167,8 @@ int rn_topo_of_config(const struct rn_config *cfg, const struct rn_topo_inputs *
   fill_cluster(cfg, &t->cluster);
   /* Every signature that may be asked for has a slot on its way out and room for its bytes on its way back. */
   t->ring.slot_count = pow2_at_least(2 * t->quic_limits.sign_jobs, 256, 65536);
-  t->ring.bytes_cap = pow2_at_least(512 * t->quic_limits.sign_jobs, 65536, 1u << 25);
+  const uint32_t gossip = cfg->cluster.enabled ? GOSSIP_RING_BYTES : 0;
+  t->ring.bytes_cap = pow2_at_least(512 * t->quic_limits.sign_jobs + gossip, 65536, 1u << 25);
   return fill_keys(cfg, in, t);
 }
 

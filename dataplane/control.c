@@ -1,5 +1,6 @@
 /* dataplane/control.c: messages between an lcore and the control process. */
 #include "dataplane/lcore.h"
+#include "dataplane/serve/relay.h"
 #include "quic/secret.h"
 #include "sys/event.h"
 #include "util/err.h"
@@ -29,10 +30,29 @@ int rn_control_sign(struct rn_lcore *lc, const struct rn_quic_sign_req *req) {
   return rn_control_push(lc, RN_MSG_SIGN_REQ, &m, req->tbs, req->tbs_bytes);
 }
 
+/* Where others reach us unless the configuration says otherwise. */
+static struct rn_addr first_addr(const struct rn_net_if *nif) {
+  /* Any of the documentation's addresses: what is asked for is one that is good for others than those on the link. */
+  static const struct rn_addr somebody[] = {
+    { .family = 4, .ip = { 192, 0, 2, 1 } },
+    { .family = 6, .ip = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 } },
+  };
+  struct rn_addr addr = { 0 };
+  for (size_t i = 0; i < 2 && addr.family == 0; i++) {
+    const struct rn_addr *source = rn_net_source(nif, &somebody[i]);
+    if (source != NULL)
+      addr = *source;
+  }
+  if (addr.family != 0)
+    addr.port = nif->udp_port;
+  return addr;
+}
+
 void rn_control_ready(struct rn_lcore *lc) {
   const struct rn_msg_ready m = { .pid = (uint32_t)getpid(),
                                   .lcore_idx = (uint16_t)lc->idx,
-                                  .mtu = lc->port->info.mtu };
+                                  .mtu = lc->port->info.mtu,
+                                  .addr = first_addr(rn_link_if(lc->link)) };
   rn_control_push(lc, RN_MSG_READY, &m, NULL, 0);
 }
 
@@ -67,6 +87,10 @@ static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
   case RN_MSG_CTL_SHUTDOWN:
     shutdown_lcore(lc, &m->ctl_shutdown);
     break;
+  case RN_MSG_CTL_DRAIN:
+    rn_rpc_server_drain(lc->rpc);
+    lc->info.ready = false;
+    break;
   case RN_MSG_CONNS:
     rn_inspect_conns(lc, &m->conns);
     break;
@@ -76,8 +100,14 @@ static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
   case RN_MSG_KEYS:
     take_keys(lc, m);
     break;
+  case RN_MSG_GOSSIP_REPLY:
+  case RN_MSG_GOSSIP_ASK:
+  case RN_MSG_GOSSIP_SELF:
+    rn_relay_on_message(lc, m);
+    break;
   case RN_MSG_CTL_HELLO:
     rn_inspect_stop(lc);
+    rn_relay_attached(lc);
     rn_control_ready(lc);
     /* What the control before this one took and did not answer. */
     rn_quic_sign_again(lc->quic, lc->now_ns);
@@ -90,8 +120,9 @@ static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
 
 /* A signature sets a handshake going again, as dear as a hundred calls: one per turn, as Initials are admitted. */
 uint32_t rn_control_drain(struct rn_lcore *lc) {
-  struct rn_msg m = { 0 };
+  struct rn_msg m;
   uint32_t n = 0;
+  m.type = RN_MSG_NONE;
   for (; n < RN_LCORE_MESSAGES && m.type != RN_MSG_SIGN_RSP; n++) {
     int err = rn_msg_pop(&lc->from_control, RN_MSG_TO_LCORE, &m);
     if (err == RN_ERR_AGAIN)

@@ -34,6 +34,12 @@ static void adjust_clock(struct rn_lcore *lc) {
 
 /* ---- housekeeping ---- */
 
+static void publish_gossip(struct rn_lcore *lc) {
+  const struct rn_gossip_stats *g = rn_gossip_stats(lc->gossip);
+  static_assert(sizeof(*g) == sizeof(lc->stats.gossip), "made from the same list");
+  memcpy(&lc->stats.gossip, g, sizeof(*g));
+}
+
 static void publish(struct rn_lcore *lc) {
   const struct rn_quic_stats *q = rn_quic_stats(lc->quic);
   const struct rn_rpc_stats *r = rn_rpc_server_stats(lc->rpc);
@@ -41,6 +47,8 @@ static void publish(struct rn_lcore *lc) {
                 "made from the same lists");
   memcpy(&lc->stats.quic, q, sizeof(*q));
   memcpy(&lc->stats.rpc, r, sizeof(*r));
+  if (lc->gossip != NULL)
+    publish_gossip(lc);
   rn_stats_publish(lc->page, &lc->stats, lc->now_ns);
 }
 
@@ -70,19 +78,28 @@ static void housekeeping(struct rn_lcore *lc) {
 
 /* ---- time ---- */
 
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 static uint64_t next_expiry(const struct rn_lcore *lc) {
-  uint64_t a = rn_quic_next_expiry(lc->quic), b = rn_rpc_server_next_expiry(lc->rpc);
-  return a < b ? a : b;
+  uint64_t at = earlier(rn_quic_next_expiry(lc->quic), rn_rpc_server_next_expiry(lc->rpc));
+  if (lc->gossip == NULL)
+    return at;
+  return earlier(at,
+                 earlier(rn_pool_next_expiry(lc->gossip_pool), rn_gossip_next_expiry(lc->gossip)));
 }
 
 static uint32_t fire_timers(struct rn_lcore *lc) {
   uint64_t at = next_expiry(lc);
   if (at > lc->now_ns)
     return 0;
-  if (at + RN_NS_PER_MS < lc->now_ns)
+  if (at != 0 && at + RN_NS_PER_MS < lc->now_ns) /* 0: a dial, which is due at once */
     lc->stats.lcore.late_timers++;
   rn_quic_timers(lc->quic, lc->now_ns);
   rn_rpc_server_timers(lc->rpc, lc->now_ns);
+  if (lc->gossip != NULL) {
+    rn_pool_timers(lc->gossip_pool, lc->now_ns);
+    rn_gossip_timers(lc->gossip, lc->now_ns);
+  }
   return 1;
 }
 

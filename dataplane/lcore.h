@@ -25,6 +25,7 @@
 #include "quic/quic.h"
 #include "ring/msg.h"
 #include "quic/tls.h"
+#include "rpc/gossip.h"
 #include "rpc/server.h"
 #include "topo/topo.h"
 
@@ -38,6 +39,9 @@ struct rn_lcore {
   struct rn_quic *quic;
   struct rn_rpc_server *rpc;
   struct rn_quic_tls *tls;
+  struct rn_quic_tls *peer_tls; /* of connections that we dial; NULL: we dial none */
+  struct rn_pool *gossip_pool;  /* NULL: no cluster */
+  struct rn_gossip *gossip;
   struct rn_link *link;
   struct rn_kernel kernel; /* shared mode: watches the interface's addresses; fd -1: none */
   struct rn_stats_page *page;

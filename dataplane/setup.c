@@ -1,5 +1,6 @@
 /* dataplane/setup.c: memory and objects of an lcore, from the description of the node. */
 #include "dataplane/lcore.h"
+#include "dataplane/serve/relay.h"
 #include "sys/clock.h"
 #include "sys/event.h"
 #include "util/err.h"
@@ -13,34 +14,72 @@
 #define METHODS    256u
 #define BODY_SLACK (1u << 20)
 
-/* ---- events of the endpoint: to the RPC server, which serves every accepted connection ---- */
+/* A node asks at most 40 others each round, cluster/cluster.h; those of the last minute keep their connection. */
+#define GOSSIP_CONNS      256u
+#define GOSSIP_IDLE_NS    UINT64_C(60000000000)
+#define GOSSIP_CONNECT_NS UINT64_C(1000000000)
+#define GOSSIP_BACKOFF_NS UINT64_C(100000000)
+
+/* ---- events of the endpoint: accepted connections belong to the RPC server, dialled ones to their pool ---- */
 
 static struct rn_rpc_server *rpc_of(void *app) { return ((struct rn_lcore *)app)->rpc; }
 
-static void on_conn(void *app, struct rn_quic_conn *c) { (void)app, (void)c; }
+/* We dialled it. */
+static bool is_ours(const struct rn_quic_stream *s) {
+  return !rn_quic_conn_is_server(rn_quic_stream_conn(s));
+}
+
+static void on_conn_ready(void *app, struct rn_quic_conn *c) {
+  struct rn_pool *pool = rn_quic_conn_is_server(c) ? NULL : rn_pool_of(c);
+  (void)app;
+  if (pool != NULL)
+    rn_pool_conn_ready(pool, c);
+}
 static void on_conn_closed(void *app, struct rn_quic_conn *c, const struct rn_quic_close *why) {
-  (void)app, (void)c, (void)why;
+  struct rn_pool *pool = rn_quic_conn_is_server(c) ? NULL : rn_pool_of(c);
+  (void)app, (void)why;
+  if (pool != NULL)
+    rn_pool_conn_closed(pool, c);
+}
+static void on_available(void *app, struct rn_quic_conn *c) {
+  struct rn_pool *pool = rn_quic_conn_is_server(c) ? NULL : rn_pool_of(c);
+  (void)app;
+  if (pool != NULL)
+    rn_pool_streams_available(pool, c);
 }
 static int on_open(void *app, struct rn_quic_stream *s) {
-  return rn_rpc_server_stream_open(rpc_of(app), s);
+  /* Whom we dial has nothing to ask: its own connections are for that. */
+  return is_ours(s) ? RN_ERR_REFUSED : rn_rpc_server_stream_open(rpc_of(app), s);
 }
 static void on_data(void *app, struct rn_quic_stream *s, const uint8_t *data, size_t len,
                     bool fin) {
-  rn_tracer_bytes(&((struct rn_lcore *)app)->tracer);
-  rn_rpc_server_stream_data(rpc_of(app), s, data, len, fin);
+  struct rn_lcore *lc = app;
+  rn_tracer_bytes(&lc->tracer);
+  if (is_ours(s))
+    rn_gossip_stream_data(lc->gossip, s, data, len, fin);
+  else
+    rn_rpc_server_stream_data(lc->rpc, s, data, len, fin);
 }
 static void on_reset(void *app, struct rn_quic_stream *s, uint64_t code) {
   (void)code;
-  rn_rpc_server_stream_reset(rpc_of(app), s);
+  if (is_ours(s))
+    rn_gossip_stream_reset(((struct rn_lcore *)app)->gossip, s);
+  else
+    rn_rpc_server_stream_reset(rpc_of(app), s);
 }
 static void on_stop(void *app, struct rn_quic_stream *s) {
-  rn_rpc_server_stream_stop(rpc_of(app), s);
+  if (!is_ours(s))
+    rn_rpc_server_stream_stop(rpc_of(app), s);
 }
 static void on_writable(void *app, struct rn_quic_stream *s) {
-  rn_rpc_server_stream_writable(rpc_of(app), s);
+  if (!is_ours(s))
+    rn_rpc_server_stream_writable(rpc_of(app), s);
 }
 static void on_stream_closed(void *app, struct rn_quic_stream *s) {
-  rn_rpc_server_stream_closed(rpc_of(app), s);
+  if (is_ours(s))
+    rn_gossip_stream_closed(((struct rn_lcore *)app)->gossip, s);
+  else
+    rn_rpc_server_stream_closed(rpc_of(app), s);
 }
 
 static void hand_over(struct rn_lcore *lc, uint32_t to, enum rn_net_kind kind,
@@ -84,9 +123,9 @@ static int on_sign(void *app, const struct rn_quic_sign_req *req) {
 }
 
 static const struct rn_quic_events events = {
-  .conn_ready = on_conn,
+  .conn_ready = on_conn_ready,
   .conn_closed = on_conn_closed,
-  .streams_available = on_conn,
+  .streams_available = on_available,
   .stream_open = on_open,
   .stream_data = on_data,
   .stream_reset = on_reset,
@@ -167,12 +206,25 @@ static int make_tls(struct rn_lcore *lc, char *why, size_t why_bytes) {
   return rn_quic_tls_new(&cfg, &lc->tls, why, why_bytes);
 }
 
+/* For connections that we dial. */
+static int make_peer_tls(struct rn_lcore *lc, char *why, size_t why_bytes) {
+  const struct rn_topo_tls *t = &lc->view->topo.tls;
+  struct rn_quic_tls_config cfg = { .cipher_suites = or_null(t->cipher_suites),
+                                    .groups = or_null(t->groups),
+                                    .alpn = or_null(t->alpn) };
+  if (!lc->view->topo.cluster.enabled)
+    return RN_OK;
+  cfg.ca_pem = rn_topo_peer_ca(lc->view, &cfg.ca_pem_bytes);
+  return rn_quic_tls_new(&cfg, &lc->peer_tls, why, why_bytes);
+}
+
 static int make_quic(struct rn_lcore *lc, const struct rn_lcore_shared *shared) {
   const struct rn_topo *t = &lc->view->topo;
   struct rn_quic_params p = { .limits = t->quic_limits,
                               .config = t->quic,
                               .cid = t->cid,
                               .tls = lc->tls,
+                              .client_tls = lc->peer_tls,
                               .events = &events,
                               .app = lc,
                               .rand = fill_random };
@@ -218,6 +270,40 @@ static int make_rpc(struct rn_lcore *lc) {
   return err;
 }
 
+/* ---- the cluster ---- */
+
+static int source_for(void *ctx, const struct rn_addr *remote, struct rn_addr *local) {
+  const struct rn_net_if *nif = rn_link_if(((struct rn_lcore *)ctx)->link);
+  const struct rn_addr *source = rn_net_source(nif, remote);
+  if (source == NULL)
+    return RN_ERR_NOENT;
+  *local = *source;
+  local->port = nif->udp_port;
+  return RN_OK;
+}
+
+static int make_gossip(struct rn_lcore *lc) {
+  const struct rn_topo_cluster *t = &lc->view->topo.cluster;
+  struct rn_pool_params p = { .limits = { .conns = GOSSIP_CONNS, .peers = GOSSIP_CONNS },
+                              .config = { .conns_per_peer = 1,
+                                          .waiters = GOSSIP_CONNS,
+                                          .dial_timeout_ns = GOSSIP_CONNECT_NS,
+                                          .idle_timeout_ns = GOSSIP_IDLE_NS,
+                                          .keep_alive_ns = t->ping_interval_ns,
+                                          .backoff_first_ns = GOSSIP_BACKOFF_NS,
+                                          .backoff_most_ns = 64 * GOSSIP_BACKOFF_NS,
+                                          .server_name = t->server_name },
+                              .quic = lc->quic,
+                              .local = source_for,
+                              .ctx = lc };
+  if (!t->enabled)
+    return RN_OK;
+  fill_random(NULL, p.hash_key, sizeof(p.hash_key));
+  void *mem = rn_lcore_memory(rn_pool_footprint(&p.limits));
+  int err = mem != NULL ? rn_pool_init(mem, &p, &lc->gossip_pool) : RN_ERR_SYS;
+  return err == RN_OK ? rn_relay_setup(lc) : err;
+}
+
 static int make_steer(struct rn_lcore *lc, void *rings) {
   if (rings == NULL)
     return RN_OK;
@@ -252,9 +338,13 @@ int rn_lcore_setup(struct rn_lcore *lc, const struct rn_lcore_shared *shared, ui
     err = make_link(lc, why, why_bytes);
   if (err == RN_OK)
     err = make_tls(lc, why, why_bytes);
+  if (err == RN_OK)
+    err = make_peer_tls(lc, why, why_bytes);
   if (err == RN_OK && (err = make_quic(lc, shared)) != RN_OK)
     snprintf(why, why_bytes, "QUIC endpoint: %s", rn_err_text(err));
   if (err == RN_OK && (err = make_rpc(lc)) != RN_OK)
     snprintf(why, why_bytes, "RPC server: %s", rn_err_text(err));
+  if (err == RN_OK && (err = make_gossip(lc)) != RN_OK)
+    snprintf(why, why_bytes, "gossip: %s", rn_err_text(err));
   return err;
 }

@@ -8,7 +8,6 @@
 #include "tools/rpcnetctl.h"
 
 #define DEFAULT_SOCKET "/run/rpcnet/control.sock"
-#define REQUEST_BYTES  1024u
 #define FOLLOW_MS      250
 #define EXIT_USAGE     2
 
@@ -22,6 +21,15 @@ static const char doc[] =
     "  secrets           epochs of the secret, and which one each lcore uses\n"
     "  secrets rotate    adds an epoch to node.secret_file and has all lcores use it\n"
     "  secrets reload    reads node.secret_file again, as SIGHUP to rpcnetd does\n"
+    "  members           who is in the cluster, as this node sees it\n"
+    "  events            what happened in it\n"
+    "  tag set K V, tag unset K\n"
+    "                    what others are told of this node\n"
+    "  join ADDRESS      looks for members at that address and port, too\n"
+    "  leave             tells all that this node has left, and is not chosen from then on\n"
+    "  drain             ends the node, as SIGTERM does: leaves, refuses new calls, finishes "
+    "those\n"
+    "                    that there are (node.drain_timeout)\n"
     "  qlog CONNECTION   what happens on a connection from now on, as qlog (JSON-SEQ); its name "
     "is\n"
     "                    that which connections prints\n"
@@ -37,7 +45,7 @@ static const struct argp_option options[] = {
   { "all", 'a', NULL, 0, "stats: also what is zero", 0 },
   { "count", 'n', "N", 0, "trace: the newest N of each lcore (20); connections: at most N (1000)",
     0 },
-  { "follow", 'f', NULL, 0, "trace: go on with new ones", 0 },
+  { "follow", 'f', NULL, 0, "trace, events: go on with new ones", 0 },
   { "watch", OPT_WATCH, "SECONDS", OPTION_ARG_OPTIONAL,
     "stats: rates per second and lcore, again and again (every second)", 0 },
   { "lcore", OPT_LCORE, "I", 0, "connections: only of this lcore", 0 },
@@ -47,21 +55,11 @@ static const struct argp_option options[] = {
   { 0 },
 };
 
-struct args;
 struct command {
   const char *name;
-  int (*run)(const struct args *a); /* exit status */
-  const char *operand;              /* what it takes, or NULL */
-  bool optional;
-};
-
-struct args {
-  const struct command *command;
-  const char *operand;
-  const char *socket;
-  const char *client;
-  bool json, all, follow;
-  uint32_t count, lcore, seconds, watch_s; /* UINT32_MAX: not given */
+  int (*run)(const struct rn_ctl_args *a); /* exit status */
+  const char *operands;                    /* what it takes, or NULL */
+  unsigned int least, most;                /* so many of them */
 };
 
 /* ---- commands ---- */
@@ -72,8 +70,7 @@ static void print_json(yyjson_val *v) {
   free(pretty);
 }
 
-/* Asks and prints: as JSON, or with print. */
-static int show(const struct args *a, const char *request,
+int rn_ctl_show(const struct rn_ctl_args *a, const char *request,
                 void (*print)(FILE *out, yyjson_val *result)) {
   yyjson_doc *answer = rn_ctl_ask(a->socket, request);
   if (answer == NULL)
@@ -87,28 +84,27 @@ static int show(const struct args *a, const char *request,
   return EXIT_SUCCESS;
 }
 
-static int run_status(const struct args *a) {
-  return show(a, "{\"request\": \"status\"}", rn_ctl_print_status);
+static int run_status(const struct rn_ctl_args *a) {
+  return rn_ctl_show(a, "{\"request\": \"status\"}", rn_ctl_print_status);
 }
 
 static void print_stats(FILE *out, yyjson_val *r) { rn_ctl_print_stats(out, r, false); }
 static void print_all_stats(FILE *out, yyjson_val *r) { rn_ctl_print_stats(out, r, true); }
-static int run_stats(const struct args *a) {
+static int run_stats(const struct rn_ctl_args *a) {
   if (a->watch_s != UINT32_MAX)
     return rn_ctl_watch(a->socket, a->watch_s, a->json);
-  return show(a, "{\"request\": \"stats\"}", a->all ? print_all_stats : print_stats);
+  return rn_ctl_show(a, "{\"request\": \"stats\"}", a->all ? print_all_stats : print_stats);
 }
 
-/* The request as text into out[REQUEST_BYTES]. */
-static void finish(yyjson_mut_doc *request, char *out) {
+void rn_ctl_finish(yyjson_mut_doc *request, char *out) {
   size_t len = 0;
   char *text = yyjson_mut_write(request, 0, &len);
   yyjson_mut_doc_free(request);
-  snprintf(out, REQUEST_BYTES, "%s", text != NULL ? text : "{}");
+  snprintf(out, RN_CTL_REQUEST_BYTES, "%s", text != NULL ? text : "{}");
   free(text);
 }
 
-static yyjson_mut_doc *begin(const char *name, yyjson_mut_val **root) {
+yyjson_mut_doc *rn_ctl_begin(const char *name, yyjson_mut_val **root) {
   yyjson_mut_doc *request = yyjson_mut_doc_new(NULL);
   *root = yyjson_mut_obj(request);
   yyjson_mut_doc_set_root(request, *root);
@@ -116,27 +112,27 @@ static yyjson_mut_doc *begin(const char *name, yyjson_mut_val **root) {
   return request;
 }
 
-static int run_connections(const struct args *a) {
-  char text[REQUEST_BYTES];
+static int run_connections(const struct rn_ctl_args *a) {
+  char text[RN_CTL_REQUEST_BYTES];
   yyjson_mut_val *root;
-  yyjson_mut_doc *request = begin("connections", &root);
+  yyjson_mut_doc *request = rn_ctl_begin("connections", &root);
   if (a->count != UINT32_MAX)
     yyjson_mut_obj_add_uint(request, root, "limit", a->count);
   if (a->lcore != UINT32_MAX)
     yyjson_mut_obj_add_uint(request, root, "lcore", a->lcore);
-  finish(request, text);
-  return show(a, text, rn_ctl_print_connections);
+  rn_ctl_finish(request, text);
+  return rn_ctl_show(a, text, rn_ctl_print_connections);
 }
 
 /* written: the "written" of the answer before, or NULL. */
-static void trace_request(const struct args *a, yyjson_val *written, char *text) {
+static void trace_request(const struct rn_ctl_args *a, yyjson_val *written, char *text) {
   yyjson_mut_val *root;
-  yyjson_mut_doc *request = begin("trace", &root);
+  yyjson_mut_doc *request = rn_ctl_begin("trace", &root);
   if (a->count != UINT32_MAX)
     yyjson_mut_obj_add_uint(request, root, "count", a->count);
   if (written != NULL)
     yyjson_mut_obj_add_val(request, root, "after", yyjson_val_mut_copy(request, written));
-  finish(request, text);
+  rn_ctl_finish(request, text);
 }
 
 static void print_trace_lines(yyjson_val *calls) {
@@ -149,8 +145,8 @@ static void print_trace_lines(yyjson_val *calls) {
   }
 }
 
-static int follow_traces(const struct args *a) {
-  char request[REQUEST_BYTES];
+static int follow_traces(const struct rn_ctl_args *a) {
+  char request[RN_CTL_REQUEST_BYTES];
   trace_request(a, NULL, request);
   for (bool first = true;; first = false) {
     yyjson_doc *answer = rn_ctl_ask(a->socket, request);
@@ -171,46 +167,52 @@ static int follow_traces(const struct args *a) {
 }
 
 static void print_traces(FILE *out, yyjson_val *r) { rn_ctl_print_traces(out, r, true); }
-static int run_trace(const struct args *a) {
-  char request[REQUEST_BYTES];
+static int run_trace(const struct rn_ctl_args *a) {
+  char request[RN_CTL_REQUEST_BYTES];
   if (a->follow)
     return follow_traces(a);
   trace_request(a, NULL, request);
-  return show(a, request, print_traces);
+  return rn_ctl_show(a, request, print_traces);
 }
 
-static int run_qlog(const struct args *a) {
-  char text[REQUEST_BYTES];
+static int run_qlog(const struct rn_ctl_args *a) {
+  char text[RN_CTL_REQUEST_BYTES];
   yyjson_mut_val *root;
-  yyjson_mut_doc *request = begin("qlog", &root);
+  yyjson_mut_doc *request = rn_ctl_begin("qlog", &root);
   uint32_t seconds = a->seconds != UINT32_MAX ? a->seconds : 10;
-  if (strcmp(a->operand, "next") != 0)
-    yyjson_mut_obj_add_str(request, root, "connection", a->operand);
+  if (strcmp(a->operands[0], "next") != 0)
+    yyjson_mut_obj_add_str(request, root, "connection", a->operands[0]);
   if (a->client != NULL)
     yyjson_mut_obj_add_str(request, root, "client", a->client);
   yyjson_mut_obj_add_uint(request, root, "seconds", seconds);
-  finish(request, text);
+  rn_ctl_finish(request, text);
   return rn_ctl_copy(a->socket, text, seconds + RN_CTL_TIMEOUT_S, stdout) == 0 ? EXIT_SUCCESS
                                                                                : EXIT_FAILURE;
 }
 
-static int run_secrets(const struct args *a) {
-  char text[REQUEST_BYTES];
+static int run_secrets(const struct rn_ctl_args *a) {
+  char text[RN_CTL_REQUEST_BYTES];
   yyjson_mut_val *root;
-  yyjson_mut_doc *request = begin("secrets", &root);
-  if (a->operand != NULL)
-    yyjson_mut_obj_add_str(request, root, "action", a->operand);
-  finish(request, text);
-  return show(a, text, rn_ctl_print_secrets);
+  yyjson_mut_doc *request = rn_ctl_begin("secrets", &root);
+  if (a->operand_count > 0)
+    yyjson_mut_obj_add_str(request, root, "action", a->operands[0]);
+  rn_ctl_finish(request, text);
+  return rn_ctl_show(a, text, rn_ctl_print_secrets);
 }
 
 static const struct command commands[] = {
-  { "status", run_status, NULL, false },
-  { "stats", run_stats, NULL, false },
-  { "connections", run_connections, NULL, false },
-  { "trace", run_trace, NULL, false },
-  { "secrets", run_secrets, "rotate or reload", true },
-  { "qlog", run_qlog, "a connection's name, or next", false },
+  { "status", run_status, NULL, 0, 0 },
+  { "stats", run_stats, NULL, 0, 0 },
+  { "connections", run_connections, NULL, 0, 0 },
+  { "trace", run_trace, NULL, 0, 0 },
+  { "secrets", run_secrets, "rotate or reload", 0, 1 },
+  { "qlog", run_qlog, "a connection's name, or next", 1, 1 },
+  { "members", rn_ctl_members, NULL, 0, 0 },
+  { "events", rn_ctl_events, NULL, 0, 0 },
+  { "tag", rn_ctl_tag, "set KEY VALUE, or unset KEY", 2, 3 },
+  { "join", rn_ctl_join, "an address with a port", 1, 1 },
+  { "leave", rn_ctl_leave, NULL, 0, 0 },
+  { "drain", rn_ctl_drain, NULL, 0, 0 },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -225,11 +227,12 @@ static uint32_t number(struct argp_state *state, const char *what, const char *t
   return (uint32_t)v;
 }
 
-static void take_word(struct args *a, const char *word, struct argp_state *state) {
+static void take_word(struct rn_ctl_args *a, const char *word, struct argp_state *state) {
   if (a->command != NULL) {
-    if (a->command->operand == NULL || a->operand != NULL)
-      argp_error(state, "one command at a time: %s", word);
-    a->operand = word;
+    const struct command *c = a->command;
+    if (a->operand_count == c->most)
+      argp_error(state, c->most == 0 ? "one command at a time: %s" : "too much: %s", word);
+    a->operands[a->operand_count++] = word;
     return;
   }
   for (size_t i = 0; i < COMMAND_COUNT; i++) {
@@ -240,8 +243,16 @@ static void take_word(struct args *a, const char *word, struct argp_state *state
     argp_error(state, "unknown command %s; --help names them", word);
 }
 
+static void check_words(const struct rn_ctl_args *a, struct argp_state *state) {
+  const struct command *c = a->command;
+  if (c == NULL)
+    argp_error(state, "a command is missing; --help names them");
+  if (a->operand_count < c->least)
+    argp_error(state, "%s takes %s", c->name, c->operands);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct args *a = state->input;
+  struct rn_ctl_args *a = state->input;
   switch (key) {
   case 'j':
     a->json = true;
@@ -276,10 +287,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     take_word(a, arg, state);
     return 0;
   case ARGP_KEY_END:
-    if (a->command == NULL)
-      argp_error(state, "a command is missing; --help names them");
-    if (a->command->operand != NULL && a->operand == NULL && !a->command->optional)
-      argp_error(state, "%s takes %s", a->command->name, a->command->operand);
+    check_words(a, state);
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
@@ -287,7 +295,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 }
 
 int main(int argc, char **argv) {
-  struct args args = {
+  struct rn_ctl_args args = {
     .socket = DEFAULT_SOCKET,
     .count = UINT32_MAX,
     .lcore = UINT32_MAX,

@@ -3,6 +3,7 @@
  *   rpcnetctl.c        the command line
  *   rpcnetctl_ask.c    one exchange with the node
  *   rpcnetctl_print.c  its answers as tables
+ *   rpcnetctl_cluster.c  the commands about the cluster
  *   rpcnetctl_watch.c  rates, interval by interval */
 #pragma once
 #include <stdbool.h>
@@ -12,6 +13,36 @@
 #include <yyjson.h>
 
 #define RN_CTL_TIMEOUT_S 6 /* a node that gives up says so within 5 s */
+
+#define RN_CTL_REQUEST_BYTES 1024u
+
+struct command;
+
+/* The command line. */
+struct rn_ctl_args {
+  const struct command *command;
+  const char *operands[3];
+  unsigned int operand_count;
+  const char *socket;
+  const char *client;
+  bool json, all, follow;
+  uint32_t count, lcore, seconds, watch_s; /* UINT32_MAX: not given */
+};
+
+/* A request of that name, to be filled, and its text into out[RN_CTL_REQUEST_BYTES]. */
+yyjson_mut_doc *rn_ctl_begin(const char *name, yyjson_mut_val **root);
+void rn_ctl_finish(yyjson_mut_doc *request, char *out);
+/* Asks and prints: as JSON, or with print. Returns the exit status. */
+int rn_ctl_show(const struct rn_ctl_args *a, const char *request,
+                void (*print)(FILE *out, yyjson_val *result));
+
+/* Commands; each returns its exit status. */
+int rn_ctl_members(const struct rn_ctl_args *a);
+int rn_ctl_events(const struct rn_ctl_args *a);
+int rn_ctl_tag(const struct rn_ctl_args *a);
+int rn_ctl_join(const struct rn_ctl_args *a);
+int rn_ctl_leave(const struct rn_ctl_args *a);
+int rn_ctl_drain(const struct rn_ctl_args *a);
 
 /* Says on stderr what is wrong with the node at this socket; returns -1. */
 int rn_ctl_fail(const char *socket_path, const char *what);

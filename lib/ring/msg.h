@@ -53,7 +53,7 @@ struct rn_msg {
 #include "schema/messages.def"
 #undef RN_MSG
   };
-  uint8_t tail[512]; /* tail_bytes of it are the message's */
+  uint8_t tail[8192]; /* tail_bytes of it are the message's */
 };
 
 /* The hash over all declarations: the ring's schema, and part of the region's layout hash. */

@@ -8,14 +8,15 @@
 #include <stdint.h>
 
 struct rn_call;
+struct rn_quic_conn;
 
-enum rn_handler_kind { RN_HANDLER_UNARY, RN_HANDLER_STREAMING };
+enum rn_handler_kind { RN_HANDLER_UNARY, RN_HANDLER_STREAMING, RN_HANDLER_GOSSIP };
 
 struct rn_handler {
   const char *name; /* UTF-8, at most 1,023 bytes */
   enum rn_handler_kind kind;
 
-  /* Unary: the request. params stay valid until the call is answered only if rn_call_hold was called before this returned. */
+  /* Unary: the request. Gossip: the message, which lib/wire/swim.h can read. params stay valid until the call is answered only if rn_call_hold was called before this returned. */
   void (*request)(struct rn_call *c, const uint8_t *params, size_t len);
 
   /* Streaming; each may be NULL. An item is valid during the call; RN_OK takes it, RN_ERR_AGAIN (after an rn_call_item that said so) has it
@@ -55,6 +56,11 @@ void rn_call_reply_params(struct rn_call *c);
 /* Unary: the error text as the peer shall see it, UTF-8; above 1,000 bytes it is cut behind the last character that fits. Streaming: one
  * error item (the text does not travel) and the end. The call is over. */
 void rn_call_error(struct rn_call *c, const char *text, size_t len);
+
+/* Gossip: the answer, in one frame of one packet if it fits, and FIN; len 0: FIN alone. The call is over. */
+void rn_call_gossip(struct rn_call *c, const void *msg, size_t len);
+/* Whose call it is. */
+struct rn_quic_conn *rn_call_conn(const struct rn_call *c);
 
 /* Streaming: one item, len > 0 (an empty item would be the end marker). RN_OK; RN_ERR_AGAIN: the peer reads too slowly, nothing was taken,
  * writable follows, and no further item is delivered until then; RN_ERR_INVAL; RN_ERR_CLOSED: the call is over. */

@@ -220,9 +220,23 @@ static void error_item_and_end(struct rn_call *c) {
     give_up(c);
 }
 
-void reply_unknown_stream(struct rn_call *c) {
-  c->v->stats.errors_unknown++;
+void reply_refused_stream(struct rn_call *c, uint64_t *counter) {
+  ++*counter;
   error_item_and_end(c);
+}
+
+/* ---- gossip ---- */
+
+struct rn_quic_conn *rn_call_conn(const struct rn_call *c) { return rn_quic_stream_conn(c->s); }
+
+void rn_call_gossip(struct rn_call *c, const void *msg, size_t len) {
+  RN_ASSERT(c->state == CALL_RUNNING && c->h->kind == RN_HANDLER_GOSSIP);
+  rn_quic_stream_keep_whole(c->s);
+  if (rn_quic_stream_write(c->s, msg, len, true) != RN_OK) {
+    c->v->stats.unanswered++;
+    rn_quic_stream_reset(c->s, 0);
+  }
+  call_done(c);
 }
 
 /* ---- either ---- */

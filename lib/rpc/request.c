@@ -4,7 +4,9 @@
 #include "rpc/server_priv.h"
 #include "util/err.h"
 #include "wire/rpc.h"
+#include "wire/swim.h"
 
+static const char draining[] = "Internal error: server is shutting down";
 static const char too_large[] = "Internal error: request is larger than the server allows";
 
 /* The request is complete. r NULL: it is too large to be read to its end. */
@@ -29,6 +31,10 @@ static void dispatch(struct rn_call *c, const struct rn_wire_request *r) {
   v->stats.requests++;
   const struct rn_rpc_method *m =
       rn_rpc_methods_find(v->methods, RN_HANDLER_UNARY, r->method, r->method_bytes);
+  if (v->stats.draining != 0) {
+    reply_text(c, draining, &v->stats.errors_draining);
+    return;
+  }
   if (m == NULL) {
     reply_unknown_method(c, r->method, r->method_bytes);
     return;
@@ -68,14 +74,36 @@ static int read_unary(struct rn_call *c, const uint8_t *buf, size_t len, size_t 
 }
 
 static void hand_to_gossip(struct rn_call *c, const uint8_t *buf, size_t len) {
+  static const struct rn_handler nobody = { .kind = RN_HANDLER_GOSSIP };
   struct rn_rpc_server *v = c->v;
-  struct rn_quic_stream *s = c->s;
   v->stats.gossip++;
-  call_done(c);
-  if (v->gossip != NULL)
-    v->gossip(v->gossip_ctx, s, buf, len);
+  c->h = v->gossip != NULL ? v->gossip : &nobody;
+  call_set_state(c, CALL_EV_REQUEST);
+  rn_wheel_cancel(v->deadlines, &c->deadline);
+  if (v->gossip == NULL) {
+    rn_call_gossip(c, NULL, 0);
+    return;
+  }
+  c->h->request(c, buf, len);
+  if (c->state != CALL_RUNNING)
+    return;
+  body_free(c->body);
+  c->body = NULL;
+}
+
+/* RN_OK: handed on or refused; RN_ERR_SHORT with *need. */
+static int read_gossip(struct rn_call *c, const uint8_t *buf, size_t len, size_t *need) {
+  struct rn_swim_msg m;
+  size_t used;
+  int err = rn_swim_get(buf, len, &m, &used);
+  *need = len + 1;
+  if (err == RN_ERR_SHORT && len < RN_RPC_GOSSIP_MAX)
+    return err;
+  if (err == RN_OK && used <= RN_RPC_GOSSIP_MAX)
+    hand_to_gossip(c, buf, used);
   else
-    rn_quic_stream_write(s, NULL, 0, true);
+    call_refuse(c, &c->v->stats.gossip_bad);
+  return RN_OK;
 }
 
 void request_feed(struct rn_call *c, const uint8_t *data, size_t len, bool fin) {
@@ -100,6 +128,10 @@ void request_feed(struct rn_call *c, const uint8_t *data, size_t len, bool fin) 
     c->need = need;
     break;
   case RN_RPC_STREAM:
+    if (c->v->stats.draining != 0) {
+      reply_refused_stream(c, &c->v->stats.errors_draining);
+      return;
+    }
     streaming_open(c, h);
     if (c->state != CALL_STREAMING)
       return;
@@ -113,11 +145,13 @@ void request_feed(struct rn_call *c, const uint8_t *data, size_t len, bool fin) 
     }
     return;
   case RN_RPC_STREAM_UNKNOWN:
-    reply_unknown_stream(c);
+    reply_refused_stream(c, &c->v->stats.errors_unknown);
     return;
   case RN_RPC_SWIM:
-    hand_to_gossip(c, buf, n);
-    return;
+    if (read_gossip(c, buf, n, &need) == RN_OK)
+      return;
+    c->need = need;
+    break;
   case RN_RPC_BAD:
     call_refuse(c, &c->v->stats.bad_requests);
     return;

@@ -78,16 +78,15 @@ int rn_rpc_server_configure(struct rn_rpc_server *v, const struct rn_rpc_server_
   return RN_OK;
 }
 
-void rn_rpc_server_on_gossip(struct rn_rpc_server *v, rn_rpc_gossip fn, void *ctx) {
-  v->gossip = fn;
-  v->gossip_ctx = ctx;
-}
+void rn_rpc_server_on_gossip(struct rn_rpc_server *v, const struct rn_handler *h) { v->gossip = h; }
 
 int rn_rpc_server_limit(struct rn_rpc_server *v, const char *method, uint64_t request_timeout_ns,
                         size_t max_request_bytes) {
   const struct rn_rpc_method_limits lim = { request_timeout_ns, max_request_bytes };
   return rn_rpc_methods_limit(v->methods, method, &lim);
 }
+
+void rn_rpc_server_drain(struct rn_rpc_server *v) { v->stats.draining = 1; }
 
 void rn_rpc_server_set_user(struct rn_rpc_server *v, const void *user) { v->user = user; }
 
@@ -204,7 +203,7 @@ void call_cancel(struct rn_call *c) {
     c->h->cancel(c);
   rn_quic_stream_stop(c->s, 0);
   rn_quic_stream_reset(c->s, 0);
-  if (c->state == CALL_RUNNING)
+  if (c->state == CALL_RUNNING && c->h->kind != RN_HANDLER_GOSSIP)
     call_end(c, RN_RPC_CANCELLED, 0);
   else
     call_done(c);

@@ -29,8 +29,8 @@ struct rn_rpc_server_config {
       stream_item_timeout_ns; /* how long a streaming peer may be silent before its end; 0: none */
 };
 
-/* SWIM messages come on the same port (docs/protocol.md, "Gossip"). NULL: answered as a node without a cluster does, with FIN. */
-typedef void (*rn_rpc_gossip)(void *ctx, struct rn_quic_stream *s, const uint8_t *msg, size_t len);
+/* A SWIM message is gathered up to here; a longer one is refused. */
+#define RN_RPC_GOSSIP_MAX 8192u
 
 /* How a unary call ended, once its request was complete. */
 enum rn_rpc_outcome {
@@ -67,7 +67,9 @@ int rn_rpc_server_init(void *mem, const struct rn_rpc_server_limits *lim,
                        const struct rn_rpc_server_config *cfg, struct rn_rpc_server **out);
 /* New values hold for requests that come later. RN_OK or RN_ERR_INVAL. */
 int rn_rpc_server_configure(struct rn_rpc_server *v, const struct rn_rpc_server_config *cfg);
-void rn_rpc_server_on_gossip(struct rn_rpc_server *v, rn_rpc_gossip fn, void *ctx);
+/* SWIM messages come on the same port (docs/protocol.md, "Gossip"). h, of kind RN_HANDLER_GOSSIP, is kept, not copied; it has no deadline but those
+ * that it sets itself. NULL: they are answered as a node without a cluster does, with FIN. */
+void rn_rpc_server_on_gossip(struct rn_rpc_server *v, const struct rn_handler *h);
 
 /* Adds a method; h is kept, not copied. RN_OK, RN_ERR_EXIST, RN_ERR_LIMIT, or RN_ERR_INVAL for an unusable name. */
 int rn_rpc_server_add(struct rn_rpc_server *v, const struct rn_handler *h);
@@ -76,6 +78,9 @@ int rn_rpc_server_add(struct rn_rpc_server *v, const struct rn_handler *h);
  * RN_ERR_NOENT when no handler has that name. */
 int rn_rpc_server_limit(struct rn_rpc_server *v, const char *method, uint64_t request_timeout_ns,
                         size_t max_request_bytes);
+
+/* From now on new calls get an error instead of their handler; those that are there go on, and gossip does. Not to be undone. */
+void rn_rpc_server_drain(struct rn_rpc_server *v);
 
 /* One pointer for handlers to find their driver's state by; NULL at first. */
 void rn_rpc_server_set_user(struct rn_rpc_server *v, const void *user);

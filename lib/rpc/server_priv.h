@@ -63,8 +63,7 @@ struct rn_rpc_server {
   struct rn_wheel *timers;    /* rn_call.timer */
   struct rn_wheel *deadlines; /* rn_call.deadline */
   uint64_t now_ns;
-  rn_rpc_gossip gossip;
-  void *gossip_ctx;
+  const struct rn_handler *gossip; /* NULL: FIN */
   const void *user;
   const struct rn_rpc_watch *watch;
   bool armed; /* only with a watch */
@@ -96,7 +95,7 @@ void streaming_resume(struct rn_call *c);
 
 /* reply.c */
 void reply_unknown_method(struct rn_call *c, const char *method, size_t len);
-void reply_unknown_stream(struct rn_call *c);
+void reply_refused_stream(struct rn_call *c, uint64_t *counter);
 void reply_text(struct rn_call *c, const char *text, uint64_t *counter);
 
 /* body.c: RN_OK or RN_ERR_LIMIT. */

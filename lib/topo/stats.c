@@ -28,6 +28,9 @@ const struct rn_metric_desc rn_metric_descs[RN_STATS_VALUES] = {
 #define GROUP "rpc"
 #include "schema/metrics/rpc.def"
 #undef GROUP
+#define GROUP "gossip"
+#include "schema/metrics/gossip.def"
+#undef GROUP
 };
 #undef RN_METRIC
 

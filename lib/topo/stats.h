@@ -30,6 +30,9 @@ struct rn_lcore_stats {
   struct rn_stats_rpc {
 #include "schema/metrics/rpc.def"
   } rpc;
+  struct rn_stats_gossip {
+#include "schema/metrics/gossip.def"
+  } gossip;
 #undef RN_METRIC
 };
 
@@ -56,7 +59,7 @@ enum rn_metric_kind { RN_METRIC_COUNTER, RN_METRIC_GAUGE };
 
 /* One metric of rn_lcore_stats, in the order of its members. */
 struct rn_metric_desc {
-  const char *group; /* "lcore", "port", "net", "quic", "rpc" */
+  const char *group; /* "lcore", "port", "net", "quic", "rpc", "gossip" */
   const char *name;
   enum rn_metric_kind kind;
   const char *unit;

@@ -96,7 +96,7 @@ static void request(struct fuzz_in *in) {
   hush(false);
   CHECK(open_fds() == before + parent.dp_fd_count);
   bool told = answer(&r, &got);
-  bool quiet = (m.type == RN_PARENT_READY && count == 0) ||
+  bool quiet = ((m.type == RN_PARENT_READY || m.type == RN_PARENT_DRAIN) && count == 0) ||
                (m.type == RN_PARENT_START && parent.dp_fd_count != kept);
   CHECK(told == !quiet && (!told || r.arg == m.type));
   if (m.type == RN_PARENT_OPEN && count == 0)

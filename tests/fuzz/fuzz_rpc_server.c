@@ -21,6 +21,7 @@
 #include "rpc/methods.h"
 #include "rpc/server.h"
 #include "wire/rpc.h"
+#include "wire/swim.h"
 
 #define STREAMS     16u
 #define CALLS       8u
@@ -246,11 +247,30 @@ static const struct rn_handler handlers[] = {
 };
 #define HANDLER_COUNT (sizeof(handlers) / sizeof(handlers[0]))
 
-static void on_gossip(void *ctx, struct rn_quic_stream *s, const uint8_t *msg, size_t len) {
-  CHECK(ctx == &quic && fuzz_inside(s->in.p, s->in.len, s->in.p, len) &&
-        memcmp(msg, s->in.p, len) == 0);
-  rn_quic_stream_write(s, "ack", 3, true);
+/* Answers at once, or later: by the number of what it is asked. */
+static void on_gossip(struct rn_call *c, const uint8_t *msg, size_t len) {
+  struct rn_swim_msg m;
+  size_t used;
+  begin(c);
+  CHECK(rn_swim_get(msg, len, &m, &used) == RN_OK && used == len);
+  if (m.seq % 2 != 0) {
+    rn_call_timer(c, rn_call_now(c) + 5 * MS);
+    return;
+  }
+  finish(c);
+  rn_call_gossip(c, "ack", 3);
 }
+
+static void gossip_timer(struct rn_call *c) {
+  finish(c);
+  rn_call_gossip(c, "ack", 3);
+}
+
+static const struct rn_handler gossip_handler = { .name = "gossip",
+                                                  .kind = RN_HANDLER_GOSSIP,
+                                                  .request = on_gossip,
+                                                  .timer = gossip_timer,
+                                                  .cancel = on_cancel };
 
 /* ---- the server, and what a peer does to it ---- */
 
@@ -276,7 +296,7 @@ static void start(uint8_t flags) {
     CHECK(rn_rpc_server_add(server, &handlers[i]) == RN_OK &&
           rn_rpc_methods_add(names, &handlers[i]) == RN_OK);
   if (flags & 2)
-    rn_rpc_server_on_gossip(server, on_gossip, &quic);
+    rn_rpc_server_on_gossip(server, &gossip_handler);
   quic.queue_bytes = queue_limits[flags >> 2 & 3];
   quic.now_ns = 1000 * MS;
   live_calls = 0;
@@ -496,7 +516,10 @@ static void check_answer(const struct rn_quic_stream *s, bool gossip, bool compl
   enum rn_rpc_class k = rn_rpc_classify(names, s->in.p, s->in.len, &h, &name_bytes);
   struct rn_wire_request r;
   size_t used, need;
-  bool asked = k == RN_RPC_STREAM || k == RN_RPC_STREAM_UNKNOWN ||
+  struct rn_swim_msg m;
+  bool asked = (k == RN_RPC_SWIM && rn_swim_get(s->in.p, s->in.len, &m, &used) == RN_OK &&
+                used <= RN_RPC_GOSSIP_MAX) ||
+               k == RN_RPC_STREAM || k == RN_RPC_STREAM_UNKNOWN ||
                (k == RN_RPC_UNARY &&
                 rn_wire_request_get(s->in.p, s->in.len, SIZE_MAX, &r, &used, &need) == RN_OK);
   CHECK(s->fin_said || s->reset_said || s->peer_stopped);

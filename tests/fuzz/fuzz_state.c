@@ -51,7 +51,7 @@ static void write_again(void) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len) {
   static const uint8_t key[16];
-  char why[256] = "", *text = malloc(len + 32);
+  char why[256] = "", *text = calloc(1, len + 32);
   CHECK(text != NULL);
   bool sum = len > 0 && (data[0] & 1);
   size_t n = len > 0 ? len - 1 : 0;

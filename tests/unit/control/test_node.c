@@ -524,13 +524,30 @@ static void ends_a_data_plane_whose_region_makes_no_sense(void **state) {
   fix_free(f);
 }
 
+static void publish_calls(struct fix *f, uint64_t draining, uint64_t calls) {
+  for (uint32_t i = 0; i < 2; i++) {
+    const struct rn_lcore_stats s = { .rpc = { .draining = draining, .calls = calls } };
+    rn_stats_publish(rn_topo_stats(&f->view, i), &s, rn_sys_now_ns());
+  }
+}
+
 static void shutdown_reaches_every_lcore_and_nothing_is_started_again(void **state) {
   (void)state;
   struct fix *f = serving("EC", 0, "P-256");
   struct rn_msg m;
   const struct rn_parent_msg shutdown = { .type = RN_PARENT_SHUTDOWN, .within_ms = 1500 };
   const struct rn_parent_msg ended = { .type = RN_PARENT_ENDED, .starts = 1 };
+  publish_calls(f, 0, 0); /* of a moment in which calls were still taken */
   assert_int_equal(rn_node_on_parent(&f->node, &shutdown), RN_OK);
+  for (uint32_t i = 0; i < 2; i++) {
+    assert_int_equal(rn_msg_pop(&f->rx[i], RN_MSG_TO_LCORE, &m), RN_OK);
+    assert_int_equal(m.type, RN_MSG_CTL_DRAIN);
+  }
+  publish_calls(f, 1, 3); /* calls go on */
+  rn_drain_tick(&f->node);
+  assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m), RN_ERR_AGAIN);
+  publish_calls(f, 1, 0);
+  rn_drain_tick(&f->node);
   for (uint32_t i = 0; i < 2; i++) {
     assert_int_equal(rn_msg_pop(&f->rx[i], RN_MSG_TO_LCORE, &m), RN_OK);
     assert_int_equal(m.type, RN_MSG_CTL_SHUTDOWN);
@@ -538,6 +555,28 @@ static void shutdown_reaches_every_lcore_and_nothing_is_started_again(void **sta
   }
   assert_int_equal(rn_node_on_parent(&f->node, &ended), RN_OK);
   expect_nothing(f);
+  fix_free(f);
+}
+
+static void calls_that_do_not_finish_are_waited_for_so_long(void **state) {
+  (void)state;
+  struct fix *f = serving("EC", 0, "P-256");
+  struct rn_msg m;
+  struct rn_config cfg = *f->node.cfg;
+  cfg.node.drain_timeout_ns = 30 * RN_NS_PER_MS;
+  f->node.cfg = &cfg;
+  const struct rn_parent_msg shutdown = { .type = RN_PARENT_SHUTDOWN, .within_ms = 1500 };
+  assert_int_equal(rn_node_on_parent(&f->node, &shutdown), RN_OK);
+  assert_int_equal(rn_node_on_parent(&f->node, &shutdown), RN_OK); /* twice is once */
+  publish_calls(f, 1, 1);
+  assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m), RN_OK);
+  rn_drain_tick(&f->node);
+  assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m), RN_ERR_AGAIN);
+  const struct timespec ts = { .tv_nsec = 40 * 1000000 };
+  nanosleep(&ts, NULL);
+  rn_drain_tick(&f->node);
+  assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m), RN_OK);
+  assert_int_equal(m.type, RN_MSG_CTL_SHUTDOWN);
   fix_free(f);
 }
 
@@ -606,6 +645,7 @@ int main(void) {
     cmocka_unit_test(state_is_saved_one_at_a_time),
     cmocka_unit_test(ends_a_data_plane_whose_region_makes_no_sense),
     cmocka_unit_test(shutdown_reaches_every_lcore_and_nothing_is_started_again),
+    cmocka_unit_test(calls_that_do_not_finish_are_waited_for_so_long),
     cmocka_unit_test(gives_up_when_rpcnetd_cannot_start_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

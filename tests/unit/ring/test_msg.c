@@ -3,7 +3,7 @@
 #include "ring/msg.h"
 #include "util/err.h"
 
-static const struct rn_ring_size size = { 8, 4096 };
+static const struct rn_ring_size size = { 8, 16384 };
 static void *mem;
 static struct rn_ring_tx tx;
 static struct rn_ring_rx rx;
@@ -72,7 +72,7 @@ static void message_of_the_other_direction_is_refused(void **state) {
 
 static void every_wrong_length_and_type_is_refused(void **state) {
   (void)state;
-  uint8_t bytes[800] = { 0 };
+  static const uint8_t bytes[8400];
   struct rn_msg m;
   for (uint16_t type = 0; type < RN_MSG_TYPE_COUNT + 3; type++) {
     unsigned int good = 0;
@@ -86,8 +86,9 @@ static void every_wrong_length_and_type_is_refused(void **state) {
     }
     static const unsigned int lengths[] = {
       /* those of the tail, none included */
-      [RN_MSG_READY] = 1,     [RN_MSG_SIGN_REQ] = 147,  [RN_MSG_LOG] = 401,    [RN_MSG_CONN] = 257,
-      [RN_MSG_CONNS_END] = 1, [RN_MSG_QLOG_TEXT] = 481, [RN_MSG_KEYS_DONE] = 1
+      [RN_MSG_READY] = 1,     [RN_MSG_SIGN_REQ] = 147,      [RN_MSG_LOG] = 401,
+      [RN_MSG_CONN] = 257,    [RN_MSG_CONNS_END] = 1,       [RN_MSG_QLOG_TEXT] = 481,
+      [RN_MSG_KEYS_DONE] = 1, [RN_MSG_GOSSIP_HEARD] = 8193, [RN_MSG_GOSSIP_CAME] = 4097,
     };
     bool listed = type < sizeof(lengths) / sizeof(lengths[0]);
     assert_int_equal(good, listed ? lengths[type] : 0);
