@@ -26,21 +26,21 @@ pub struct Member {
     calls: Arc<AtomicU64>,
 }
 
-/// Registers `whoami`, which answers with `id`, and `work`, which does so after as many ms as its params say; both are
-/// counted.
-pub async fn count_calls(server: &RpcServer, id: &str) -> Arc<AtomicU64> {
+/// Puts handlers that count in the place of `echo` and `sleep`. Both are what a node of any kind has.
+pub async fn count_calls(server: &RpcServer) -> Arc<AtomicU64> {
     let calls = Arc::new(AtomicU64::new(0));
-    for method in ["whoami", "work"] {
-        let (calls, id) = (calls.clone(), id.to_string());
+    for slow in [false, true] {
+        let calls = calls.clone();
         let handler = move |params: Vec<u8>| {
             calls.fetch_add(1, Ordering::SeqCst);
-            let (id, ms) = (id.clone(), String::from_utf8_lossy(&params).parse().unwrap_or(0));
             async move {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
-                Ok(id.into_bytes())
+                if slow {
+                    tokio::time::sleep(Duration::from_millis(bincode::deserialize(&params)?)).await;
+                }
+                Ok(params)
             }
         };
-        server.register(method, handler).await;
+        server.register(if slow { "sleep" } else { "echo" }, handler).await;
     }
     calls
 }
@@ -74,6 +74,13 @@ fn filter(words: &[&str]) -> Result<Option<Filter>, String> {
     let pairs: Option<Filter> = words.iter().map(|word| pair(word)).collect();
     let pairs = pairs.ok_or("a filter is KEY=VALUE")?;
     Ok(Some(pairs).filter(|f| !f.is_empty()))
+}
+
+/// Params of a call: text, or bytes in hex behind 0x.
+fn params(word: &str) -> Result<Vec<u8>, String> {
+    let Some(hex) = word.strip_prefix("0x") else { return Ok(word.into()) };
+    let byte = |i: usize| hex.get(i..i + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
+    (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>().ok_or(format!("{word} is no hex"))
 }
 
 /// The answer to what cannot fail and has none.
@@ -142,13 +149,13 @@ impl Member {
                 let chosen = self.workers.select_worker(filter(rest)?.as_ref()).await;
                 Ok(chosen.map_or(Value::Null, |w| worker(&w)))
             }
-            ["call", method, params, rest @ ..] => {
+            ["call", method, word, rest @ ..] => {
                 let wanted = filter(rest)?;
-                Ok(text(self.client.call_worker(method, params.as_bytes().to_vec(), wanted.as_ref()).await))
+                Ok(text(self.client.call_worker(method, params(word)?, wanted.as_ref()).await))
             }
-            ["call_all", method, params, rest @ ..] => {
+            ["call_all", method, word, rest @ ..] => {
                 let wanted = filter(rest)?;
-                let results = self.client.call_all_workers(method, params.as_bytes().to_vec(), wanted.as_ref()).await;
+                let results = self.client.call_all_workers(method, params(word)?, wanted.as_ref()).await;
                 Ok(results.into_iter().map(text).collect())
             }
             _ => Err(format!("no command {}", words.join(" "))),

@@ -74,7 +74,7 @@ pub async fn run(o: Options) -> Result<(), String> {
     let addr = endpoint.local_addr().map_err(|e| e.to_string())?;
     let id = o.id.clone().unwrap_or_else(|| format!("node-{addr}"));
     methods::register(&server).await;
-    let calls = commands::count_calls(&server, &id).await;
+    let calls = commands::count_calls(&server).await;
     if o.role == Role::Worker {
         inference::register(&server, id.clone(), Arc::clone(&failed)).await;
     }

@@ -31,9 +31,9 @@ options:
   --tokens N, --every MS       client: how many tokens (10), and how long between two requests (800)
 
 standard input of a member:
-  members, workers, stats, calls, stop_heartbeats, resume_heartbeats, tag KEY VALUE, untag KEY, leave,
-  select [KEY=VALUE...], call METHOD TEXT [KEY=VALUE...], call_all METHOD TEXT [KEY=VALUE...],
-  suspect ID (in its own table), fail and recover (worker: what Inference.generate answers)
+  members, workers, stats, calls (of echo and sleep), stop_heartbeats, resume_heartbeats, tag KEY VALUE, untag KEY, leave,
+  select [KEY=VALUE...], call METHOD PARAMS [KEY=VALUE...], call_all METHOD PARAMS [KEY=VALUE...],
+  suspect ID (in its own table; PARAMS: text, or 0x and hex), fail and recover (worker: what Inference.generate answers)
 standard input of ask:
   get_worker [CONNECTION], call METHOD TEXT
 
