@@ -6,6 +6,7 @@ import concurrent.futures
 import fnmatch
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -13,6 +14,7 @@ import time
 import traceback
 from types import SimpleNamespace
 
+import gossip_probe
 from cluster_world import Failed, World, check, until
 
 CASES = []
@@ -22,7 +24,7 @@ PARTS = ["director", "worker1", "worker2", "worker3", "node"]
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def case(shows, parts, limit_s=60, long=False, mixed=False):
+def case(shows, parts, limit_s=120, long=False, mixed=False):
     """Registers a function of (world) as a case. parts: those that it has, of PARTS. long: only with --long. mixed: needs one of ours among `parts`."""
 
     def register(run):
@@ -43,12 +45,15 @@ def in_time(world, what, seconds):
 
 
 def pool(world, count=3, **options):
-    """A director, `count` workers, all of them selected, and who asks for them."""
+    """A director, `count` workers, all of them selected and in touch with it, and who asks for them."""
     director = world.director(**options)
     workers = world.workers(count, [director])
     sampler = world.sampler(director)
     for worker in workers:
         sampler.wait_for(worker.addr, 20, since=0.0)
+    if not director.is_ours:
+        # It pings one of those it knows a second, by chance. Whom it never pinged it has no connection to that could be stuck.
+        until(lambda: director.stats()["connections"] >= count, 60, "the director has pinged each worker")
     return director, workers, sampler
 
 
@@ -154,7 +159,6 @@ def ipv6(world):
 
 def ill_and_back(world, make_ill, make_well):
     director, workers, sampler = pool(world)
-    time.sleep(2)
     stopped = time.monotonic()
     make_ill(workers[0])
     gone = sampler.wait_gone(workers[0].addr, SLOW_S) - stopped
@@ -169,17 +173,17 @@ def ill_and_back(world, make_ill, make_well):
     return director, workers, sampler
 
 
-@case("a worker that stops to answer is not selected within 3 s, and is again once it answers", "director worker1 worker2 worker3", limit_s=120)
+@case("a worker that stops to answer is not selected within 3 s, and is again once it answers", "director worker1 worker2 worker3", limit_s=180)
 def heartbeats(world):
     ill_and_back(world, lambda w: w.stop_heartbeats(), lambda w: w.resume_heartbeats())
 
 
-@case("a worker that is frozen (SIGSTOP) for as long as it takes to notice comes back", "director worker1 worker2 worker3", limit_s=120)
+@case("a worker that is frozen (SIGSTOP) for as long as it takes to notice comes back", "director worker1 worker2 worker3", limit_s=180)
 def frozen(world):
     ill_and_back(world, lambda w: w.freeze(), lambda w: w.thaw())
 
 
-@case("a worker that is cut off from the network for as long as it takes to notice comes back", "director worker1 worker2 worker3", limit_s=120)
+@case("a worker that is cut off from the network for as long as it takes to notice comes back", "director worker1 worker2 worker3", limit_s=180)
 def cut_off(world):
     ill_and_back(world, lambda w: w.place.cut(), lambda w: w.place.mend())
 
@@ -194,11 +198,13 @@ def killed_and_back(world, watch_s):
     world.report(f"back after {back:.1f} s")
     share = alive_share(world, director, workers[0], watch_s)
     in_time(world, "not selected", gone)
-    check(share > 0.95, f"alive in {share * 100:.0f} % of the samples after it came back")
+    # A published director's pool entry for it is stuck from the kill on; a node of ours has to make up for that.
+    least = 0.8 if workers[0].is_ours and not director.is_ours else 0.95
+    check(share >= least, f"alive in {share * 100:.0f} % of the samples after it came back")
     check(sampler.last(workers[0].addr) > time.monotonic() - 2, "not selected at the end")
 
 
-@case("a worker that is killed is not selected within 3 s; restarted at its address it is, and stays so", "director worker1 worker2 worker3", limit_s=120)
+@case("a worker that is killed is not selected within 3 s; restarted at its address it is, and stays so", "director worker1 worker2 worker3", limit_s=180)
 def kill_restart(world):
     killed_and_back(world, 20)
 
@@ -221,7 +227,7 @@ def leave(world):
     in_time(world, "not selected", gone)
 
 
-@case("the director is killed and started again: it selects all workers as before", "director worker1 worker2 worker3", limit_s=90)
+@case("the director is killed and started again: it selects all workers as before", "director worker1 worker2 worker3", limit_s=150)
 def director_restart(world):
     director, workers, sampler = pool(world)
     director.kill()
@@ -264,7 +270,7 @@ def stays_alive(world, seconds):
     check(None not in counts and all(counts.get(w.addr) for w in workers), f"answers: {counts}")
 
 
-@case("director and three workers: nobody suspects anybody, no pool entry is stuck", "director worker1 worker2 worker3", limit_s=120)
+@case("director and three workers: nobody suspects anybody, no pool entry is stuck", "director worker1 worker2 worker3", limit_s=180)
 def stays(world):
     stays_alive(world, 40)
 
@@ -308,7 +314,7 @@ def control_killed(world, seconds, count):
     check_pools([director, *workers])
 
 
-@case("our control process is killed twice: nobody takes the node for suspect, no pool entry is stuck", "director worker1 worker2 worker3", limit_s=120, mixed=True)
+@case("our control process is killed twice: nobody takes the node for suspect, no pool entry is stuck", "director worker1 worker2 worker3", limit_s=180, mixed=True)
 def our_control_killed(world):
     control_killed(world, 40, 2)
 
@@ -318,7 +324,7 @@ def our_control_killed_long(world):
     control_killed(world, 600, 3)
 
 
-@case("our data plane is killed: published nodes hold us alive in 80 % of samples", "director worker1 worker2 worker3", limit_s=120, mixed=True)
+@case("our data plane is killed: published nodes hold us alive in 80 % of samples", "director worker1 worker2 worker3", limit_s=180, mixed=True)
 def our_dataplane_killed(world):
     child_killed(world, "rpcnet-dataplane", 40, 0.8, 1)
 
@@ -331,7 +337,7 @@ def our_dataplane_killed_long(world):
 # ---- several nodes ----
 
 
-@case("tags of nodes that never met: all know the node in the middle alone", "worker1 worker2 worker3 node")
+@case("tags of nodes that never met: all know the node in the middle alone", "node")
 def relay(world):
     middle = world.part("node", "node")
     workers = world.workers(3, [middle])
@@ -344,7 +350,7 @@ def relay(world):
     world.report(f"a new tag is known by all after {took:.1f} s")
 
 
-@case("a node that one member cannot reach is reached for it by another (PingReq): it stays alive there", "worker1 worker2 node")
+@case("a node that one member cannot reach is reached for it by another (PingReq): it stays alive there", "node")
 def indirect(world):
     helper = world.part("node", "node")
     one = world.worker(1, [helper])
@@ -367,17 +373,17 @@ def after_parting(world, seconds):
     check(state_of(two, node) == "alive", f"the other worker holds it {state_of(two, node)}")
 
 
-@case("two members that could not reach each other hold each other alive again, in 80 % of samples", "worker1 worker2 node", limit_s=90)
+@case("two members that could not reach each other hold each other alive again, in 80 % of samples", "worker1 node", limit_s=150)
 def parted(world):
     after_parting(world, 25)
 
 
-@case("the same over 10 minutes", "worker1 worker2 node", limit_s=720, long=True)
+@case("the same over 10 minutes", "worker1 node", limit_s=720, long=True)
 def parted_long(world):
     after_parting(world, 600)
 
 
-@case("members that hold a node for suspect without cause hold it alive again", "worker1 worker2 worker3 node")
+@case("members that hold a node for suspect without cause hold it alive again", "node")
 def refuted(world):
     accused = world.part("node", "node")
     workers = world.workers(3, [accused])
@@ -421,14 +427,14 @@ def fails_over(world, make_ill, limit_s):
     check(gap <= limit_s, f"{gap:.1f} s without a token")
 
 
-@case("its worker is killed: the client gets the rest from another", "director worker1 worker2 worker3", limit_s=120)
+@case("its worker is killed: the client gets the rest from another", "director worker1 worker2 worker3", limit_s=150)
 def client_killed_worker(world):
     # The published client takes a stream for dead when nothing came for 3 s; a dead worker may be named again until the director notices,
     # and to dial it costs 5 s.
     fails_over(world, lambda w: w.kill(), 4.0 + 5.5 * 3 if not world.is_ours("director") else 10.0)
 
 
-@case("its worker says that it failed and stops to answer pings: the client gets the rest from another", "director", limit_s=120)
+@case("its worker says that it failed and stops to answer pings: the client gets the rest from another", "director", limit_s=150)
 def client_failing_worker(world):
     def fail(worker):
         worker.ask("fail")
@@ -523,6 +529,29 @@ def call_all(world):
     check(spread(workers, before) == [1, 1, 2], f"calls {spread(workers, before)}")
 
 
+# ---- frame by frame: tests/interop/gossip_probe.py ----
+
+
+def probe_case(shows, name, limit_s):
+    def body(world):
+        node = world.part("node", "node", tags={"x": "probed"})
+        certs, place = world.options.certs, world.place()
+        world.extras.append(SimpleNamespace(place=place, end=lambda: None))
+        command = [f"{ROOT}/tests/interop/gossip_probe.py", "--addr", node.addr, "--cert", f"{certs}/node.crt", "--key", f"{certs}/node.key", name]
+        probe = place.run(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        output = probe.communicate(timeout=limit_s + 20)[0].strip().splitlines()
+        for line in output[:-1]:
+            world.report(line.removeprefix(f"# {name}: "))
+        check(output and output[-1].startswith(f"ok {name}"), output[-1].removeprefix(f"not ok {name}: ") if output else "it said nothing")
+
+    body.__name__ = f"gossip_{name}"
+    case(shows, "node", limit_s=limit_s + 30)(body)
+
+
+for one in gossip_probe.CASES:
+    probe_case(one.shows, one.name, one.limit_s)
+
+
 # ---- running them ----
 
 
@@ -573,7 +602,7 @@ def main():
     parser.add_argument("--ours", metavar="PART[,PART]", default="", help="parts that are nodes of ours; all others are the published crate's")
     parser.add_argument("--long", action="store_true", help="the cases of 10 minutes, too")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run each case N times")
-    parser.add_argument("--jobs", type=int, metavar="N", help="cases side by side (8; 1 with parts of ours, which keep a core busy each)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="cases side by side (8; 4 with parts of ours)")
     parser.add_argument("--program", default=f"{ROOT}/build/interop-target/release/interop-cluster", help="the published crate's member")
     parser.add_argument("--build", default=os.environ.get("RPCNET_BUILD", f"{ROOT}/build/release"), help="directory of our programs")
     parser.add_argument("--certs", metavar="DIR", help="node.crt and node.key; made where it is not given")
@@ -598,7 +627,7 @@ def main():
         if not args.certs:
             check(os.system(f"{ROOT}/tools/certs {made} 2>/dev/null") == 0, "tools/certs failed")
         options = SimpleNamespace(ours=ours, certs=args.certs or made, program=args.program, build=args.build, logs=args.logs, verbose=args.verbose)
-        with concurrent.futures.ThreadPoolExecutor(args.jobs or (1 if ours else 8)) as jobs:
+        with concurrent.futures.ThreadPoolExecutor(args.jobs or (4 if ours else 8)) as jobs:
             return 0 if all(list(jobs.map(lambda c: run(c, options), cases))) else 1
 
 

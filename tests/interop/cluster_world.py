@@ -362,7 +362,8 @@ class Ours:
 
     def _last(self):
         with open(self.log, encoding="utf-8", errors="replace") as f:
-            return (f.read().strip().splitlines() or ["nothing"])[-1]
+            f.seek(self.log_start)
+            return "; ".join(f.read().strip().splitlines()[-3:]) or "it said nothing"
 
     def wait_ready(self):
         def ready():

@@ -229,7 +229,9 @@ def any_address(addr):
 
 
 class Target:
-    """The node under test."""
+    """The node under test. connection: the class of connections to it."""
+
+    connection = QuicConnection
 
     def __init__(self, addr, cert, server_name):
         self.addr, self.cert, self.server_name = addr, cert, server_name
@@ -244,7 +246,7 @@ class Target:
         configuration = QuicConfiguration(is_client=True, **{**options, **changes})
         configuration.load_verify_locations(cafile=self.cert)
         loop = asyncio.get_running_loop()
-        quic = QuicConnection(configuration=configuration)
+        quic = self.connection(configuration=configuration)
         _, peer = await loop.create_datagram_endpoint(lambda: Peer(quic), local_addr=any_address(self.addr))
         if before:
             before(peer)
