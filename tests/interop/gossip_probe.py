@@ -276,9 +276,10 @@ async def acks_at_once(probe):
     await probe.ping(peer)
     seqs = range(1000, 1050)
     answers = await asyncio.gather(*(probe.exchange(peer, ping(probe.id, probe.own, seq)) for seq in seqs))
-    for seq, (data, took, frames) in zip(seqs, answers, strict=True):
+    # No published node has two of them under way, so an Ack that shares packets with others may be cut.
+    for seq, (data, took, _) in zip(seqs, answers, strict=True):
         probe.check_ack(data, seq)
-        check(sum(length > 0 for _, length, _ in frames) == 1 and took <= 2 * ACK_S, f"{len(frames)} frames, {took * 1000:.0f} ms")
+        check(took <= 2 * ACK_S, f"after {took * 1000:.0f} ms")
 
 
 @case("a ping with FIN, as no published node sends it, is answered all the same")

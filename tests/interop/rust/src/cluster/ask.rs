@@ -1,6 +1,6 @@
 //! Asks a director, one line of standard input at a time.
 use crate::{
-    commands::{lines, reply},
+    commands::{lines, params, reply},
     messages::{GetWorkerRequest, GetWorkerResponse, GET_WORKER},
     options::Options,
     say,
@@ -38,8 +38,8 @@ async fn execute(c: &RpcClient, words: &[&str]) -> Result<Value, String> {
             Ok(json!({ "success": r.success, "worker_addr": r.worker_addr, "worker_label": r.worker_label,
                        "connection_id": r.connection_id, "message": r.message }))
         }
-        ["call", method, params] => {
-            let result: Result<Vec<u8>, RpcError> = c.call(method, params.as_bytes().to_vec()).await;
+        ["call", method, word] => {
+            let result: Result<Vec<u8>, RpcError> = c.call(method, params(word)?).await;
             result.map(|bytes| String::from_utf8_lossy(&bytes).into()).map_err(|e| e.to_string())
         }
         _ => Err(format!("no command {}", words.join(" "))),

@@ -77,7 +77,7 @@ fn filter(words: &[&str]) -> Result<Option<Filter>, String> {
 }
 
 /// Params of a call: text, or bytes in hex behind 0x.
-fn params(word: &str) -> Result<Vec<u8>, String> {
+pub fn params(word: &str) -> Result<Vec<u8>, String> {
     let Some(hex) = word.strip_prefix("0x") else { return Ok(word.into()) };
     let byte = |i: usize| hex.get(i..i + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
     (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>().ok_or(format!("{word} is no hex"))

@@ -35,7 +35,7 @@ standard input of a member:
   select [KEY=VALUE...], call METHOD PARAMS [KEY=VALUE...], call_all METHOD PARAMS [KEY=VALUE...],
   suspect ID (in its own table; PARAMS: text, or 0x and hex), fail and recover (worker: what Inference.generate answers)
 standard input of ask:
-  get_worker [CONNECTION], call METHOD TEXT
+  get_worker [CONNECTION], call METHOD PARAMS
 
 example: interop-cluster worker --cert node.crt --key node.key --addr 127.0.0.1:62001 --seed 127.0.0.1:61000";
 

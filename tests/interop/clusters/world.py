@@ -123,6 +123,7 @@ class World:
         return self.part("director", "director", **options)
 
     def worker(self, number, seeds, **options):
+        """Ours where it is to be; real=True: never."""
         return self.part(f"worker{number}", "worker", seeds=seeds, **options)
 
     def workers(self, count, seeds, **options):
