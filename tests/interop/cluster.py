@@ -19,7 +19,7 @@ import gossip_probe
 from clusters.common import CASES, case
 from clusters.world import Failed, World, check
 
-PARTS = ["director", "worker1", "worker2", "worker3", "node"]
+PARTS = ["director", "worker1", "worker2", "worker3", "node", "client"]
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # ---- frame by frame: tests/interop/gossip_probe.py ----
@@ -88,7 +88,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Parts: director, worker1, worker2, worker3, node; workers and all stand for several. With --ours only the cases run that have\n"
+        epilog="Parts: director, worker1, worker2, worker3, node, client; workers and all stand for several. With --ours only the cases run that have\n"
         "such a part. Needs a network namespace of its own and the right to make more of them.\n\n"
         "example: RPCNET_DOCKER_ARGS='--network none' tools/in-env --interop tests/interop/cluster.py --ours director heartbeats 'client_*'",
     )

@@ -8,7 +8,7 @@ from .world import check, until
 # ---- the client of the director ----
 
 
-@case("a client gets ten tokens", "director worker1")
+@case("a client gets ten tokens", "client director worker1")
 def client_tokens(world):
     director, _, _ = pool(world, 1)
     client = world.client("client", director, "--tokens", 10)
@@ -16,7 +16,11 @@ def client_tokens(world):
     tokens = [line for _, line in client.events("token")]
     texts = [f"[worker1] processed: prompt {i}" for i in range(10)]
     check([t["text"] for t in tokens] == texts and all(t["sequence"] == 0 for t in tokens), f"{tokens}")
-    check(done["workers"] == {"worker1": 10} and len(client.events("connected")) == 1, f"{done}")
+    check(done["tokens"] == 10 and {t["label"] for t in tokens} == {"worker1"}, f"{done}")
+    greeting = [line for _, line in client.events("connected")]
+    assigned = client.events("assigned")[0][1]
+    check(len(greeting) == 1 and greeting[0]["worker"] == "worker1", f"{greeting}")
+    check(greeting[0]["connection_id"] == assigned["connection_id"], f"{greeting} after {assigned}")
 
 
 def fails_over(world, make_ill, limit_s, **options):
@@ -35,14 +39,14 @@ def fails_over(world, make_ill, limit_s, **options):
     check(gap <= limit_s, f"{gap:.1f} s without a token")
 
 
-@case("its worker is killed: the client gets the rest from another", "director worker1 worker2 worker3", limit_s=150)
+@case("its worker is killed: the client gets the rest from another", "client director worker1 worker2 worker3", limit_s=150)
 def client_killed_worker(world):
     # The published client takes a stream for dead when nothing came for 3 s; a dead worker may be named again until the director notices,
     # and to dial it costs 5 s.
     fails_over(world, lambda w: w.kill(), 4.0 + 5.5 * 3 if not world.is_ours("director") else 10.0)
 
 
-@case("its worker says that it failed and stops to answer pings: the client gets the rest from another", "director", limit_s=150)
+@case("its worker says that it failed and stops to answer pings: the client gets the rest from another", "client director", limit_s=150)
 def client_failing_worker(world):
     def fail(worker):
         worker.ask("fail")
@@ -51,7 +55,7 @@ def client_failing_worker(world):
     fails_over(world, fail, 15.0, real=True)
 
 
-@case("no worker yet: the client asks again until there is one", "director worker1")
+@case("no worker yet: the client asks again until there is one", "client director worker1")
 def client_retries(world):
     director = world.director()
     client = world.client("client", director, "--tokens", 3)

@@ -168,19 +168,24 @@ class World:
 
 
 class Program:
-    """interop-cluster: commands in, JSON lines out. `lines` are (monotonic time, object), replies excepted."""
+    """interop-cluster, or our client of a director: commands in, JSON lines out. `lines` are (monotonic time, object), replies excepted."""
 
     def __init__(self, world, role, place, *args):
         self.world, self.role, self.place, self.args = world, role, place, list(args)
         self.process, self.lines, self.changed, self.replies, self.asking = None, [], threading.Condition(), queue.Queue(), threading.Lock()
         self.log = os.path.join(world.work, f"{role}-{place.number}.log")
 
+    def command(self):
+        if self.role == "client" and self.world.is_ours("client"):
+            return [f"{self.world.options.build}/tests/interop/our-director-client"]
+        return [self.world.options.program, self.role]
+
     def launch(self):
         certs = self.world.options.certs
         key = [] if self.role in ("client", "ask") else ["--key", f"{certs}/node.key"]
         self.lines, self.replies = [], queue.Queue()
         with open(self.log, "ab") as log:
-            self.process = self.place.run(self.world.options.program, self.role, "--cert", f"{certs}/node.crt", *key, *self.args,
+            self.process = self.place.run(*self.command(), "--cert", f"{certs}/node.crt", *key, *self.args,
                                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1)  # fmt: skip
         threading.Thread(target=self._read, args=(self.process.stdout, self.lines, self.replies), daemon=True).start()
 

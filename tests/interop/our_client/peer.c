@@ -43,6 +43,11 @@ static void on_closed(void *user, struct rn_quic_conn *c, const struct rn_quic_c
 }
 
 bool peer_open(struct peer *p, const struct target *t, uint32_t conns, uint32_t calls) {
+  return peer_open_within(p, t, conns, calls, 12 * S_NS);
+}
+
+bool peer_open_within(struct peer *p, const struct target *t, uint32_t conns, uint32_t calls,
+                      uint64_t limit_ns) {
   static const struct rn_client_events events = { .ready = on_ready, .closed = on_closed };
   struct rn_client_config cfg;
   char text[256];
@@ -60,7 +65,7 @@ bool peer_open(struct peer *p, const struct target *t, uint32_t conns, uint32_t 
     if (err != RN_OK)
       return fail("connect: %s", rn_err_text(err));
   }
-  return peer_until(p, &p->ready, conns, 12 * S_NS);
+  return peer_until(p, &p->ready, conns, limit_ns);
 }
 
 void peer_close(struct peer *p) {

@@ -44,6 +44,9 @@ struct peer {
 
 /* Opens conns connections and waits until they are ready. calls: outstanding at most. False with a note. */
 bool peer_open(struct peer *p, const struct target *t, uint32_t conns, uint32_t calls);
+/* The same, with another limit than 12 s for all of them to be ready. */
+bool peer_open_within(struct peer *p, const struct target *t, uint32_t conns, uint32_t calls,
+                      uint64_t limit_ns);
 void peer_close(struct peer *p);
 
 /* Steps until *done is not smaller than want. False with a note after limit_ns, or when a connection ended. */
