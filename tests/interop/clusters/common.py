@@ -1,5 +1,6 @@
 """What the cases of clusters have in common: their list, the cluster that most of them begin with, what members hold of each other."""
 
+import concurrent.futures
 import time
 from types import SimpleNamespace
 
@@ -54,7 +55,15 @@ def state_of(part, of):
 
 
 def tags_of(part, of):
-    return part.members().get(of.id, {}).get("tags", {})
+    """Those of the user: nodes of ours have some of their own, rpcnet.*."""
+    tags = part.members().get(of.id, {}).get("tags", {})
+    return {key: value for key, value in tags.items() if not key.startswith("rpcnet.")}
+
+
+def at_once(functions):
+    """What they return, run side by side. The first that fails fails all."""
+    with concurrent.futures.ThreadPoolExecutor(max(1, len(functions))) as jobs:
+        return [job.result() for job in [jobs.submit(f) for f in functions]]
 
 
 def alive_share(world, watcher, of, seconds):

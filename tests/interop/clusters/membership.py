@@ -1,5 +1,6 @@
 """Cases: who joins, is chosen, falls ill, comes back, leaves, and what nodes tell each other."""
 
+import functools
 import json
 import re
 import subprocess
@@ -7,7 +8,7 @@ import threading
 import time
 from types import SimpleNamespace
 
-from .common import SLOW_S, SOON_S, alive_share, case, check_pools, entry_of, in_time, limit, pool, state_of, tags_of
+from .common import SLOW_S, SOON_S, alive_share, at_once, case, check_pools, entry_of, in_time, limit, pool, state_of, tags_of
 from .world import check, until
 
 # ---- who joins ----
@@ -192,14 +193,9 @@ def tags(world):
 
 def stays_alive(world, seconds):
     director, workers, sampler = pool(world)
-    start, shares = time.monotonic(), []
-    watches = [threading.Thread(target=lambda w=w: shares.append(alive_share(world, director, w, seconds))) for w in workers]
-    watches += [threading.Thread(target=lambda w=w: shares.append(alive_share(world, w, director, seconds))) for w in workers]
-    for watch in watches:
-        watch.start()
-    for watch in watches:
-        watch.join()
-    check(len(shares) == len(watches), "a member could not be asked")
+    start = time.monotonic()
+    pairs = [(director, w) for w in workers] + [(w, director) for w in workers]
+    shares = at_once([functools.partial(alive_share, world, watcher, of, seconds) for watcher, of in pairs])
     check(min(shares) == 1.0, "somebody was held for suspect")
     check_pools([director, *workers])
     counts = sampler.counts(start)
@@ -224,22 +220,16 @@ def child_killed(world, name, seconds, share, count):
     director, workers, sampler = pool(world)
     ours = [m for m in [director, *workers] if m.is_ours]
     check(ours, "nobody here is ours")
-    shares = []
+    pairs = [(director, w) for w in workers] + [(w, director) for w in workers]
+    watches = [functools.partial(alive_share, world, watcher, of, seconds) for watcher, of in pairs if of.is_ours and not watcher.is_ours]
 
-    def watch(watcher, of):
-        shares.append(alive_share(world, watcher, of, seconds))
+    def kill():
+        for _ in range(count):
+            for node in ours:
+                node.kill_child(name)
+            time.sleep(seconds / count)
 
-    watches = [(director, w) for w in workers] + [(w, director) for w in workers]
-    threads = [threading.Thread(target=watch, args=pair) for pair in watches if pair[1].is_ours and not pair[0].is_ours]
-    for thread in threads:
-        thread.start()
-    for _ in range(count):
-        for node in ours:
-            node.kill_child(name)
-        time.sleep(seconds / count)
-    for thread in threads:
-        thread.join()
-    check(len(shares) == len(threads), "a member could not be asked")
+    *shares, _ = at_once([*watches, kill])
     check(all(s >= share for s in shares), f"alive in {min(shares, default=0) * 100:.0f} % of the samples")
     for worker in workers:
         sampler.wait_for(worker.addr, 10)
