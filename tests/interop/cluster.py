@@ -113,8 +113,11 @@ def main():
         for c in CASES:
             print(f"{c.name:<24} {c.shows}" + (" (--long)" if c.long else "") + (" (--ours)" if c.mixed else ""))
         return 0
+    unknown = [p for p in args.cases if not any(fnmatch.fnmatch(c.name, p) for c in CASES)]
+    if unknown:
+        parser.error(f"no case {', '.join(unknown)}; --list has them all")
     if not cases:
-        parser.error(f"no case {args.cases} has a part of {sorted(ours) or 'the published crate'}")
+        print(f"# none of these cases has a part of ours: {', '.join(sorted(ours)) or 'none was named'}")
     with tempfile.TemporaryDirectory(prefix="cluster-certs-") as made:
         os.chmod(made, 0o755)
         if not args.certs:
