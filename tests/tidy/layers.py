@@ -14,12 +14,13 @@ EDGES = {
     "lib/rpc": {"lib/util", "lib/wire", "lib/quic"},
     "lib/topo": {"lib/util", "lib/ring", "lib/quic"},
     "lib/sys": {"lib/util"},
-    "cluster": {"lib/util", "lib/wire"},
-    "dataplane": LIB | {"include"},
-    "control": LIB | {"cluster", "include"},
+    "cluster/balance": {"lib/util"},
+    "cluster": {"lib/util", "lib/wire", "cluster/balance"},
+    "dataplane": LIB | {"cluster/balance", "include"},
+    "control": LIB | {"cluster", "cluster/balance", "include"},
     "client": {"lib/util", "lib/wire", "lib/quic", "lib/rpc", "lib/sys", "include"},
     "app": {"lib/util", "lib/wire", "lib/ring", "lib/sys", "include"},
-    "tools": LIB | {"client", "app", "cluster", "control", "dataplane", "include"},
+    "tools": LIB | {"client", "app", "cluster", "cluster/balance", "control", "dataplane", "include"},
     "examples": {"include"},
     "include": set(),
 }
@@ -38,6 +39,7 @@ SANS_IO = {
     "lib/quic": PLAIN,
     "lib/rpc": PLAIN,
     "lib/topo": PLAIN,
+    "cluster/balance": PLAIN,
     "cluster": PLAIN,
 }
 # Third parties, by the prefix of their headers: folders that may see them.
