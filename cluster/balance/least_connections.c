@@ -2,7 +2,7 @@
  * that of those that have equally few each gets his turn; larger sets are looked through by pieces, one a pick. */
 #include "cluster/balance/balance_priv.h"
 
-#define SCAN 128u
+#define SCAN 64u
 
 static uint32_t pick(struct rn_bal *b, const struct rn_bal_set *set, const struct rn_bal_ask *ask) {
   (void)ask;
