@@ -45,7 +45,7 @@ static void *carve(struct room *r, size_t bytes, uint32_t n) {
 static size_t lay_out(struct rn_bal *b, void *mem, uint32_t workers) {
   struct room at = { mem, 0 };
   uint32_t arcs = 2;
-  while (arcs < 2 * workers)
+  while (arcs < 2 * RN_BAL_POINTS * workers)
     arcs *= 2;
   carve(&at, sizeof(*b), 1);
   b->items = carve(&at, sizeof(struct item), workers);
@@ -54,7 +54,7 @@ static size_t lay_out(struct rn_bal *b, void *mem, uint32_t workers) {
   b->set.at = carve(&at, sizeof(uint16_t), workers);
   b->rest.at = carve(&at, sizeof(uint16_t), workers);
   b->turns = carve(&at, sizeof(struct turn), workers);
-  b->ring = carve(&at, sizeof(uint64_t), workers);
+  b->ring = carve(&at, sizeof(uint64_t), workers * RN_BAL_POINTS);
   b->ring_first = carve(&at, sizeof(uint16_t), arcs);
   return at.used;
 }

@@ -1,10 +1,12 @@
 /* cluster/balance/consistent_hash.c: calls with the same affinity go to the same worker, on every lcore and director, and when one comes or goes only its own share moves.
  *
- * Each worker is one point on a ring, which alone would give very unequal shares. So each affinity is PROBES places, and belongs to the worker whose point
- * follows one of them most closely (Appleton and O'Reilly, "Multi-probe consistent hashing", 2015). Whoever cannot be used is passed over as if he had no point. */
+ * Each worker is eight points on a ring, which alone would give very unequal shares. So each affinity is PROBES places, and belongs to the worker one of whose points
+ * follows one of them most closely (Appleton and O'Reilly, "Multi-probe consistent hashing", 2015). By simulation, the largest share of 3 to 10 workers is 1.06 to 1.09
+ * times the mean on average over pools and 1.23 in the worst of a hundred; one point and 21 probes cost twice as much and gave 1.09 to 1.13 and 1.5. Whoever
+ * cannot be used is passed over as if he had no points. */
 #include "cluster/balance/balance_priv.h"
 
-#define PROBES 21u
+#define PROBES 12u
 /* Bounded: so many overloaded ones are passed over before the least loaded is looked for. */
 #define PASSES 8u
 #define PLACE  (~(uint64_t)0xffff) /* of a point; the rest is the worker's index */
@@ -26,9 +28,9 @@ static struct ring ring_of(const struct rn_bal *b, const struct rn_bal_set *set)
   bool usual = set == &b->set;
   for (uint32_t i = 0; !usual && i <= (b->pool->count - 1) / 64; i++)
     if ((set->bits[i] & ~b->set.bits[i]) != 0)
-      return (struct ring){ rn_bal_pool_ring(b->pool), rn_bal_pool_first(b->pool), b->pool->count,
-                            b->pool->ring_bits };
-  return (struct ring){ b->ring, b->ring_first, b->set.count, b->pool->ring_bits };
+      return (struct ring){ rn_bal_pool_ring(b->pool), rn_bal_pool_first(b->pool),
+                            b->pool->count * RN_BAL_POINTS, b->pool->ring_bits };
+  return (struct ring){ b->ring, b->ring_first, b->set.count * RN_BAL_POINTS, b->pool->ring_bits };
 }
 
 /* The first point of set that is not before place, around. */
@@ -38,7 +40,7 @@ static uint64_t point_from(const struct ring *r, const struct rn_bal_set *set, u
     at++;
   if (at == r->count)
     at = 0;
-  if (set->count < r->count)
+  if (set->count * RN_BAL_POINTS < r->count)
     while (!set_has(set, (uint32_t)(r->points[at] & 0xffff)))
       at = at + 1 < r->count ? at + 1 : 0;
   return r->points[at];
@@ -68,7 +70,7 @@ static uint32_t pick(struct rn_bal *b, const struct rn_bal_set *set, const struc
 static void changed(struct rn_bal *b) {
   const uint64_t *points = rn_bal_pool_ring(b->pool);
   uint32_t n = 0, arc = 0, shift = 64 - b->pool->ring_bits;
-  for (uint32_t i = 0; i < b->pool->count; i++) {
+  for (uint32_t i = 0; i < b->pool->count * RN_BAL_POINTS; i++) {
     if (!set_has(&b->set, (uint32_t)(points[i] & ~PLACE)))
       continue;
     for (; arc <= points[i] >> shift; arc++)
@@ -113,13 +115,13 @@ static uint32_t pick_bounded(struct rn_bal *b, const struct rn_bal_set *set,
 }
 
 bool consistent_hash_check(const struct rn_bal *b) {
-  uint32_t shift = 64 - b->pool->ring_bits;
-  for (uint32_t i = 0; i < b->set.count; i++)
-    if ((i > 0 && b->ring[i] <= b->ring[i - 1]) ||
+  uint32_t shift = 64 - b->pool->ring_bits, points = b->set.count * RN_BAL_POINTS;
+  for (uint32_t i = 0; i < points; i++)
+    if ((i > 0 && b->ring[i] < b->ring[i - 1]) ||
         !set_has(&b->set, (uint32_t)(b->ring[i] & ~PLACE) % RN_BAL_WORKERS_MAX))
       return false;
   for (uint32_t arc = 0, at = 0; arc < 1u << b->pool->ring_bits; arc++) {
-    while (at < b->set.count && b->ring[at] >> shift < arc)
+    while (at < points && b->ring[at] >> shift < arc)
       at++;
     if (b->ring_first[arc] != at)
       return false;

@@ -17,7 +17,7 @@ uint64_t rn_bal_key(const char *text, size_t len) {
 
 static uint32_t ring_bits_of(uint32_t count) {
   uint32_t bits = 1;
-  while ((1u << bits) < 2 * count)
+  while ((1u << bits) < 2 * RN_BAL_POINTS * count)
     bits++;
   return bits;
 }
@@ -25,7 +25,7 @@ static uint32_t ring_bits_of(uint32_t count) {
 /* Where the texts begin. */
 static size_t texts_at(uint32_t count, uint32_t ring_bits) {
   size_t bytes = sizeof(struct rn_bal_pool);
-  bytes += count * (sizeof(struct rn_bal_worker) + sizeof(uint64_t));
+  bytes += count * (sizeof(struct rn_bal_worker) + RN_BAL_POINTS * sizeof(uint64_t));
   return bytes + ((size_t)1 << ring_bits) * sizeof(uint16_t);
 }
 
@@ -59,9 +59,9 @@ static void sort_specs(struct rn_bal_spec *s, uint32_t n) {
   }
 }
 
-/* Keys are hashes, but of what others choose: mixed again, a worker's place does not follow from the order of keys. */
-static uint64_t point_of(uint64_t key, uint32_t idx) {
-  uint64_t z = key ^ 0x6c62272e07bb0142u;
+/* The n-th point of a worker. */
+static uint64_t point_of(uint64_t key, uint32_t n, uint32_t idx) {
+  uint64_t z = key + n * 0x9e3779b97f4a7c15u;
   z = (z ^ z >> 32) * 0xd6e8feb86659fd93u;
   z = (z ^ z >> 32) * 0xd6e8feb86659fd93u;
   return ((z ^ z >> 32) & RING_PLACE) | idx;
@@ -70,19 +70,20 @@ static uint64_t point_of(uint64_t key, uint32_t idx) {
 /* Places are spread evenly, so each is put into its arc and moved back past the few before it. */
 static void form_ring(const struct rn_bal_worker *w, uint32_t count, uint32_t ring_bits,
                       uint64_t *ring, uint16_t *first) {
-  uint32_t arcs = 1u << ring_bits, sum = 0;
+  uint32_t arcs = 1u << ring_bits, shift = 64 - ring_bits, points = count * RN_BAL_POINTS, sum = 0;
   memset(first, 0, arcs * sizeof(*first));
-  for (uint32_t i = 0; i < count; i++)
-    first[point_of(w[i].key, i) >> (64 - ring_bits)]++;
+  for (uint32_t i = 0; i < points; i++)
+    first[point_of(w[i / RN_BAL_POINTS].key, i % RN_BAL_POINTS, 0) >> shift]++;
   for (uint32_t i = 0; i < arcs; i++) { /* where each arc ends, until it is filled from there */
     sum += first[i];
     first[i] = (uint16_t)sum;
   }
-  for (uint32_t i = 0; i < count; i++) {
-    uint64_t point = point_of(w[i].key, i);
-    ring[--first[point >> (64 - ring_bits)]] = point;
+  for (uint32_t i = 0; i < points; i++) {
+    uint32_t idx = i / RN_BAL_POINTS;
+    uint64_t point = point_of(w[idx].key, i % RN_BAL_POINTS, idx);
+    ring[--first[point >> shift]] = point;
   }
-  for (uint32_t i = 1; i < count; i++) {
+  for (uint32_t i = 1; i < points; i++) {
     uint64_t point = ring[i];
     uint32_t at = i;
     for (; at > 0 && ring[at - 1] > point; at--)
@@ -141,7 +142,7 @@ int rn_bal_pool_form(void *mem, size_t cap, uint64_t version, uint64_t zone,
       memcpy((char *)mem + at, specs[i].id, w->text_len);
     at += w->text_len;
   }
-  form_ring(workers, count, p->ring_bits, ring, (uint16_t *)(void *)(ring + count));
+  form_ring(workers, count, p->ring_bits, ring, (uint16_t *)(void *)(ring + count * RN_BAL_POINTS));
   *out = p;
   return RN_OK;
 }
@@ -160,19 +161,19 @@ static bool workers_fit(const struct rn_bal_pool *p) {
   return at == texts_at(p->count, p->ring_bits) + p->text_bytes;
 }
 
-/* Every point is its worker's and they are in order, so each worker has one. */
+/* Whether the points are where they should be is between control and its workers; that each worker has its number of them, in order, is for us. */
 static bool ring_fits(const struct rn_bal_pool *p) {
-  const struct rn_bal_worker *w = rn_bal_pool_workers(p);
   const uint64_t *ring = rn_bal_pool_ring(p);
   const uint16_t *first = rn_bal_pool_first(p);
-  for (uint32_t i = 0; i < p->count; i++) {
+  uint32_t points = p->count * RN_BAL_POINTS;
+  uint16_t seen[RN_BAL_WORKERS_MAX] = { 0 };
+  for (uint32_t i = 0; i < points; i++) {
     uint32_t idx = (uint32_t)(ring[i] & 0xffff);
-    if (idx >= p->count || ring[i] != point_of(w[idx].key, idx) ||
-        (i > 0 && ring[i] <= ring[i - 1]))
+    if (idx >= p->count || ++seen[idx] > RN_BAL_POINTS || (i > 0 && ring[i] < ring[i - 1]))
       return false;
   }
   for (uint32_t arc = 0, at = 0; arc < 1u << p->ring_bits; arc++) {
-    while (at < p->count && ring[at] >> (64 - p->ring_bits) < arc)
+    while (at < points && ring[at] >> (64 - p->ring_bits) < arc)
       at++;
     if (first[arc] != at)
       return false;

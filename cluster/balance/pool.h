@@ -5,8 +5,8 @@
  *   | header | workers by key | ring points | ring: first points | texts |
  *   +--------+----------------+-------------+--------------------+-------+
  *
- * The ring is for consistent_hash.c: one point per worker, in the order of their places, and for each of 2^ring_bits equal arcs the first point that does not lie
- * before it. */
+ * The ring is for consistent_hash.c: RN_BAL_POINTS points per worker, in the order of their places, and for each of 2^ring_bits equal arcs the first point that does
+ * not lie before it. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,6 +17,7 @@
 #define RN_BAL_WORKERS_MAX 1024u
 #define RN_BAL_WEIGHT_MAX  10000u
 #define RN_BAL_ID_MAX      255u
+#define RN_BAL_POINTS      8u
 
 enum rn_bal_flag {
   RN_BAL_DRAINING = 1, /* is to get no new calls */
@@ -83,14 +84,14 @@ static inline const char *rn_bal_pool_text(const struct rn_bal_pool *p,
   return (const char *)(const void *)p + w->text_at;
 }
 
-/* Each: the place in the upper 48 bits, the worker's index in the lower 16. */
+/* count * RN_BAL_POINTS of them, each: the place in the upper 48 bits, the worker's index in the lower 16. */
 static inline const uint64_t *rn_bal_pool_ring(const struct rn_bal_pool *p) {
   return (const uint64_t *)(const void *)(rn_bal_pool_workers(p) + p->count);
 }
 
 /* 2^ring_bits of them. */
 static inline const uint16_t *rn_bal_pool_first(const struct rn_bal_pool *p) {
-  return (const uint16_t *)(const void *)(rn_bal_pool_ring(p) + p->count);
+  return (const uint16_t *)(const void *)(rn_bal_pool_ring(p) + p->count * RN_BAL_POINTS);
 }
 
 /* The worker's index, or p->count when it is none of them. */
