@@ -107,7 +107,6 @@ enum rn_outlier_change rn_outlier_result(struct rn_outlier *o, const struct rn_o
   if (++o->probed < cfg->probes)
     return RN_OUTLIER_PROBED;
   move(o, EV_PROBES_GOOD);
-  forget(o);
   o->until_ns = now_ns;
   return RN_OUTLIER_READMITTED;
 }

@@ -181,22 +181,38 @@ static void least_connections_fills_a_large_pool_evenly(void **state) {
   some_stop(&s);
 }
 
+static void least_connections_shares_ties_of_the_busy(void **state) {
+  (void)state;
+  struct some s;
+  struct rn_bal_ask ask = { 0 };
+  struct rn_bal_ticket t;
+  uint32_t counts[N_MAX];
+  start(&s, &rn_bal_least_connections, 10, 1);
+  for (uint32_t i = 0; i < 10; i++)
+    some_pick(&s, &ask, &t); /* never done: each has one */
+  count_calls(&s, 100, counts);
+  for (uint32_t i = 0; i < 10; i++)
+    assert_int_equal(counts[i], 10);
+  some_stop(&s);
+}
+
 static void least_connections_counts_the_calls_of_all_lcores(void **state) {
   (void)state;
   struct rn_bal_config cfg = rn_bal_defaults(&rn_bal_least_connections);
   void *shared = some_mem(rn_load_shared_bytes(4, SOME_SLOTS));
   struct some s[4];
-  struct rn_bal_ticket t[40];
+  struct rn_bal_ticket t;
   struct rn_bal_ask ask = { 0 };
-  uint32_t counts[10] = { 0 };
   for (uint32_t i = 0; i < 4; i++) {
     some_on(&s[i], shared, 4, i, &cfg, i);
-    some_adopt(&s[i], 10, 0, NULL);
+    some_adopt(&s[i], i == 0 ? 5 : 10, 0, NULL);
   }
-  for (uint32_t i = 0; i < 40; i++)
-    counts[some_pick(&s[i * i % 4], &ask, &t[i])]++;
+  for (uint32_t i = 0; i < 10; i++) /* two at each of the first five */
+    assert_true(some_pick(&s[0], &ask, &t) < 5);
+  for (uint32_t i = 0; i < 10; i++) /* so these go to the others, whoever picks */
+    assert_in_range(some_pick(&s[1 + i % 3], &ask, &t), 5, 9);
   for (uint32_t i = 0; i < 10; i++)
-    assert_int_equal(counts[i], 4);
+    assert_int_equal(rn_load_sum(s[3].load, i), 2);
   for (uint32_t i = 0; i < 4; i++)
     some_end(&s[i]);
   free(shared);
@@ -239,6 +255,33 @@ static void p2c_ewma_comes_back_to_a_worker_that_was_slow_once(void **state) {
     rn_bal_done(s.b, &t, RN_BAL_GOOD, now);
   }
   assert_in_range(later, 1800, 3200);
+  some_stop(&s);
+}
+
+/* One answer is enough on the way up; on the way down it takes time. */
+static void p2c_ewma_knows_the_worst_of_late(void **state) {
+  (void)state;
+  static const struct {
+    uint64_t after_ns, took_ns;
+    double least_ns, most_ns;
+  } answers[] = { { 0, 1000, 1000, 1000 },
+                  { 1000, 50000, 50000, 50000 },
+                  { 1000, 1000, 49000, 50000 },
+                  { SECOND, 1000, 19000, 22000 }, /* e^-1 is left */
+                  { 100 * SECOND, 1000, 1000, 1010 } };
+  struct rn_bal_ask ask = { .now_ns = SECOND };
+  struct rn_bal_ticket t;
+  struct some s;
+  double ns;
+  start(&s, &rn_bal_p2c_ewma, 1, 1);
+  for (uint32_t i = 0; i < 5; i++) {
+    some_pick(&s, &ask, &t);
+    rn_bal_answered(s.b, &t, ask.now_ns + answers[i].took_ns);
+    rn_bal_done(s.b, &t, RN_BAL_GOOD, ask.now_ns + answers[i].took_ns);
+    assert_true(rn_bal_look(s.b, some_key(0), NULL, &ns, NULL));
+    assert_true(ns >= answers[i].least_ns && ns <= answers[i].most_ns);
+    ask.now_ns += answers[i + (i < 4)].after_ns;
+  }
   some_stop(&s);
 }
 
@@ -507,9 +550,11 @@ int main(void) {
     cmocka_unit_test(least_connections_finds_the_one_with_fewest),
     cmocka_unit_test(least_connections_shares_ties_fairly),
     cmocka_unit_test(least_connections_fills_a_large_pool_evenly),
+    cmocka_unit_test(least_connections_shares_ties_of_the_busy),
     cmocka_unit_test(least_connections_counts_the_calls_of_all_lcores),
     cmocka_unit_test(p2c_ewma_leaves_a_slow_worker_alone),
     cmocka_unit_test(p2c_ewma_comes_back_to_a_worker_that_was_slow_once),
+    cmocka_unit_test(p2c_ewma_knows_the_worst_of_late),
     cmocka_unit_test(p2c_ewma_does_not_flood_who_has_just_come),
     cmocka_unit_test(p2c_ewma_avoids_who_does_not_answer),
     cmocka_unit_test(weighted_follows_weights_at_every_moment),
