@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cluster/balance/balance.h"
 #include "control/gossip.h"
 #include "control/status.h"
 #include "sys/channel.h"
@@ -79,6 +80,77 @@ static void on_members(struct rn_admin_client *c, yyjson_val *request) {
     add_member(doc, list, rn_members_at(m, i));
   rn_admin_answer_doc(c, doc);
 }
+
+/* ---- the director ---- */
+
+static void add_worker(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct rn_bal_pool *pool,
+                       const struct rn_bal_worker *w) {
+  yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, list);
+  yyjson_mut_obj_add_strncpy(doc, o, "id", rn_bal_pool_text(pool, w), w->text_len);
+  add_addr(doc, o, &w->addr);
+  yyjson_mut_obj_add_uint(doc, o, "weight", w->weight);
+  yyjson_mut_obj_add_bool(doc, o, "near", w->flags & RN_BAL_NEAR);
+  yyjson_mut_obj_add_bool(doc, o, "draining", w->flags & RN_BAL_DRAINING);
+}
+
+static void answer_workers(struct rn_admin_client *c, const struct rn_directory *d,
+                           uint32_t route) {
+  const struct rn_bal_pool *pool = rn_registry_pool(rn_directory_registry(d), route);
+  const struct rn_routes *routes = rn_registry_routes(rn_directory_registry(d));
+  yyjson_mut_val *r;
+  yyjson_mut_doc *doc = rn_status_answer(&r);
+  if (doc == NULL) {
+    rn_admin_answer(c, NULL, 0);
+    return;
+  }
+  yyjson_mut_obj_add_strcpy(doc, r, "route", routes->route[route].pattern);
+  yyjson_mut_obj_add_str(doc, r, "strategy",
+                         rn_bal_strategies[routes->route[route].strategy]->name);
+  yyjson_mut_val *list = yyjson_mut_obj_add_arr(doc, r, "workers");
+  for (uint32_t i = 0; pool != NULL && i < pool->count; i++)
+    add_worker(doc, list, pool, &rn_bal_pool_workers(pool)[i]);
+  rn_admin_answer_doc(c, doc);
+}
+
+static const struct rn_directory *directory_of(struct rn_admin_client *c) {
+  const struct rn_directory *d = rn_gossiper_directory(rn_admin_node(c)->gossip);
+  if (d == NULL)
+    rn_admin_error(c, "director.enabled is not set");
+  return d;
+}
+
+/* Those of get_worker, or of the first route where that is not served. */
+static void on_workers(struct rn_admin_client *c, yyjson_val *request) {
+  (void)request;
+  const struct rn_directory *d = directory_of(c);
+  if (d == NULL)
+    return;
+  uint32_t route = rn_directory_get_worker(d);
+  if (route == RN_ROUTE_NONE && rn_registry_routes(rn_directory_registry(d))->count > 0)
+    route = 0;
+  if (route == RN_ROUTE_NONE)
+    rn_admin_error(c, "director has neither routes nor get_worker");
+  else
+    answer_workers(c, d, route);
+}
+
+static void on_route(struct rn_admin_client *c, yyjson_val *request) {
+  const char *method = yyjson_get_str(yyjson_obj_get(request, "method"));
+  const struct rn_directory *d = directory_of(c);
+  if (d == NULL)
+    return;
+  if (method == NULL || method[0] == '\0') {
+    rn_admin_error(c, "route takes a method");
+    return;
+  }
+  uint32_t route = rn_directory_route(d, method);
+  if (route == RN_ROUTE_NONE)
+    rn_admin_error(c, "no route fits that method: this node answers it itself");
+  else
+    answer_workers(c, d, route);
+}
+
+/* ---- the cluster ---- */
 
 /* The newest of them, or those after the number that is asked for. */
 static void on_events(struct rn_admin_client *c, yyjson_val *request) {
@@ -181,6 +253,7 @@ static void on_drain(struct rn_admin_client *c, yyjson_val *request) {
 }
 
 const struct rn_admin_request rn_admin_cluster_requests[] = {
-  { "members", on_members }, { "events", on_events }, { "tag", on_tag }, { "join", on_join },
-  { "leave", on_leave },     { "drain", on_drain },   { NULL, NULL },
+  { "members", on_members }, { "workers", on_workers }, { "route", on_route },
+  { "events", on_events },   { "tag", on_tag },         { "join", on_join },
+  { "leave", on_leave },     { "drain", on_drain },     { NULL, NULL },
 };

@@ -13,9 +13,12 @@
 #include "util/err.h"
 
 #define SAVE_NS UINT64_C(2000000000)
+/* How long it takes to learn again who there is. */
+#define HOLD_ROUNDS 3u
 
 struct rn_gossiper {
   struct rn_node *node;
+  struct rn_directory *directory; /* NULL: no director */
   uv_timer_t timer;
   struct rn_cluster *cluster; /* NULL: not begun */
   void *mem;
@@ -62,7 +65,13 @@ static void on_timer(uv_timer_t *t);
 /* After whatever may have changed the cluster: what we say of us, and when it wants to be woken. */
 static void settle(struct rn_gossiper *g) {
   publish_self(g);
-  const uint64_t next = rn_cluster_next_ns(g->cluster), now = now_ns();
+  uint64_t next = rn_cluster_next_ns(g->cluster);
+  const uint64_t now = now_ns();
+  if (g->directory != NULL) {
+    rn_directory_tick(g->directory, rn_cluster_members(g->cluster), now);
+    const uint64_t due = rn_directory_next_ns(g->directory);
+    next = due < next ? due : next;
+  }
   const uint64_t ms = next > now ? (next - now + RN_NS_PER_MS - 1) / RN_NS_PER_MS : 0;
   uv_timer_start(&g->timer, on_timer, ms, 0);
 }
@@ -129,6 +138,8 @@ static void log_event(enum rn_cluster_event_type type, const struct rn_member *w
 static void on_event(void *app, enum rn_cluster_event_type type, const struct rn_member *who) {
   struct rn_gossiper *g = app;
   g->unsaved = true;
+  if (g->directory != NULL)
+    rn_directory_changed(g->directory);
   rn_event_log_add(&g->events, rn_sys_wall_ns(), type, who);
   /* The first events come from rn_cluster_init's callers: g->cluster is set by then. */
   log_event(type, who, rn_cluster_partition(g->cluster));
@@ -239,6 +250,10 @@ void rn_gossiper_serving(struct rn_gossiper *g, const struct rn_addr *addr) {
     warn_of_strangers(g);
   }
   g->said_len = UINT32_MAX; /* these lcores were told nothing */
+  if (g->directory != NULL)
+    rn_directory_serving(g->directory, now_ns(),
+                         g->node->adopted ? HOLD_ROUNDS * g->node->cfg->cluster.gossip_interval_ns
+                                          : 0);
   settle(g);
 }
 
@@ -249,8 +264,10 @@ int rn_gossiper_new(uv_loop_t *loop, struct rn_node *n, const char *state, size_
   g->node = n;
   g->state = state;
   g->state_bytes = state_bytes;
-  if (uv_timer_init(loop, &g->timer) != 0) {
-    free(g);
+  if (n->cfg->director.enabled)
+    g->directory = rn_directory_new(n);
+  if ((n->cfg->director.enabled && g->directory == NULL) || uv_timer_init(loop, &g->timer) != 0) {
+    rn_gossiper_free(g);
     return RN_ERR_SYS;
   }
   g->timer.data = g;
@@ -261,6 +278,7 @@ int rn_gossiper_new(uv_loop_t *loop, struct rn_node *n, const char *state, size_
 void rn_gossiper_free(struct rn_gossiper *g) {
   if (g == NULL)
     return;
+  rn_directory_free(g->directory);
   free(g->mem);
   free(g);
 }
@@ -309,6 +327,9 @@ void rn_gossiper_second(struct rn_gossiper *g) {
 
 /* ---- for others ---- */
 
+struct rn_directory *rn_gossiper_directory(struct rn_gossiper *g) {
+  return g != NULL ? g->directory : NULL;
+}
 struct rn_cluster *rn_gossiper_cluster(struct rn_gossiper *g) {
   return g != NULL ? g->cluster : NULL;
 }

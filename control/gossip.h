@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "cluster/cluster.h"
+#include "control/directory.h"
 #include "control/event_log.h"
 #include "ring/msg.h"
 
@@ -32,6 +33,8 @@ void rn_gossiper_second(struct rn_gossiper *g);
 
 /* The cluster; NULL as long as it has not begun. What changes it goes by the functions below. */
 struct rn_cluster *rn_gossiper_cluster(struct rn_gossiper *g);
+/* NULL: this node is no director. */
+struct rn_directory *rn_gossiper_directory(struct rn_gossiper *g);
 const struct rn_event_log *rn_gossiper_events(const struct rn_gossiper *g);
 
 /* RN_OK; RN_ERR_STATE: it has not begun, or we have left; RN_ERR_LIMIT; RN_ERR_INVAL. */

@@ -117,6 +117,7 @@ static int make_region(struct rn_node *n, char *why, size_t why_bytes) {
 int rn_node_start(struct rn_node *n) {
   char why[256];
   int fds[2 + RN_TOPO_LCORES_MAX];
+  n->adopted = false;
   int err = make_region(n, why, sizeof(why));
   if (err != RN_OK) {
     rn_error("data plane: %s", why);
@@ -181,6 +182,7 @@ static int adopt(struct rn_node *n, const struct rn_parent_msg *hello, int regio
     return RN_ERR_STATE;
   }
   n->topo = placed;
+  n->adopted = true;
   uint64_t age_ns = rn_sys_wall_ns() - placed.start_unix_ns;
   if (age_ns < n->started_ns) /* else the wall clock was set meanwhile */
     n->started_ns -= age_ns;
@@ -272,17 +274,18 @@ void rn_node_fini(struct rn_node *n) {
 
 /* ---- messages ---- */
 
-void rn_node_send(struct rn_node *n, uint32_t lcore_idx, enum rn_msg_type type, const void *fixed,
-                  const void *tail, size_t tail_bytes) {
+int rn_node_send(struct rn_node *n, uint32_t lcore_idx, enum rn_msg_type type, const void *fixed,
+                 const void *tail, size_t tail_bytes) {
   struct rn_node_lcore *l = &n->lcores[lcore_idx];
   int err = rn_msg_push(&l->to, type, fixed, tail, tail_bytes);
   if (err != RN_OK) {
     n->stats.ring_full++;
-    return;
+    return err;
   }
   n->stats.ring_tx++;
   if (rn_ring_must_wake(&l->to))
     rn_sys_event_ring(l->bell_fd);
+  return RN_OK;
 }
 
 static void on_ready(struct rn_node *n, uint32_t idx, const struct rn_msg_ready *m) {

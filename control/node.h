@@ -72,6 +72,7 @@ struct rn_node {
   uint32_t pid;
   uint64_t started_ns;
   bool stopping;
+  bool adopted; /* the data plane was started by a control process before this one */
   struct rn_drain drain;
   bool saving; /* rpcnetd has not answered to SAVE yet */
   struct rn_signer signer;
@@ -108,9 +109,9 @@ int rn_node_on_parent(struct rn_node *n, const struct rn_parent_msg *m);
  * configured; RN_ERR_TOOBIG: above RN_PARENT_SAVE_MAX, or nothing; RN_ERR_SYS. */
 int rn_node_save(struct rn_node *n, const char *text, size_t len);
 
-/* Sends one message to an lcore; lost and counted when its ring is full. */
-void rn_node_send(struct rn_node *n, uint32_t lcore_idx, enum rn_msg_type type, const void *fixed,
-                  const void *tail, size_t tail_bytes);
+/* Sends one message to an lcore. RN_OK; RN_ERR_AGAIN: its ring is full, and the message is lost and counted; or as rn_msg_push. */
+int rn_node_send(struct rn_node *n, uint32_t lcore_idx, enum rn_msg_type type, const void *fixed,
+                 const void *tail, size_t tail_bytes);
 
 /* Reads the statistics pages; with share, computes how busy each lcore was since the last time with share. */
 void rn_node_sample(struct rn_node *n, bool share);

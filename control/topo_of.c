@@ -108,6 +108,29 @@ static void fill_rpc(const struct rn_config *cfg, struct rn_topo *t) {
   }
 }
 
+static void fill_director(const struct rn_config *cfg, struct rn_topo_director *d) {
+  const struct rn_config_director *c = &cfg->director;
+  if (!c->enabled)
+    return;
+  d->enabled = 1;
+  d->get_worker = c->get_worker;
+  d->strategy = c->strategy;
+  d->lease_ns = c->lease_ns;
+  d->route_count = at_most(c->routes_count, RN_TOPO_ROUTES_MAX);
+  for (uint32_t i = 0; i < d->route_count; i++) {
+    const struct rn_config_route *from = &c->routes[i];
+    struct rn_topo_route *to = &d->routes[i];
+    snprintf(to->method, sizeof(to->method), "%s", from->method);
+    to->strategy = from->strategy;
+    to->near_first = from->near_first;
+    to->idempotent = from->idempotent;
+    to->max_in_flight = from->max_in_flight;
+    to->timeout_ns = from->timeout_ns;
+    to->try_timeout_ns = from->try_timeout_ns;
+    to->hedge_ns = from->hedge_ns;
+  }
+}
+
 static void fill_cluster(const struct rn_config *cfg, struct rn_topo_cluster *t) {
   if (!cfg->cluster.enabled)
     return;
@@ -165,6 +188,7 @@ int rn_topo_of_config(const struct rn_config *cfg, const struct rn_topo_inputs *
   fill_tls(cfg, &t->tls);
   fill_rpc(cfg, t);
   fill_cluster(cfg, &t->cluster);
+  fill_director(cfg, &t->director);
   /* Every signature that may be asked for has a slot on its way out and room for its bytes on its way back. */
   t->ring.slot_count = pow2_at_least(2 * t->quic_limits.sign_jobs, 256, 65536);
   const uint32_t gossip = cfg->cluster.enabled ? GOSSIP_RING_BYTES : 0;

@@ -87,6 +87,11 @@ static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
   case RN_MSG_CTL_SHUTDOWN:
     shutdown_lcore(lc, &m->ctl_shutdown);
     break;
+  case RN_MSG_POOL:
+    if (lc->director == NULL ||
+        rn_director_pool(lc->director, &m->pool, m->tail, m->tail_bytes) != RN_OK)
+      lc->stats.lcore.ring_corrupt++;
+    break;
   case RN_MSG_CTL_DRAIN:
     rn_rpc_server_drain(lc->rpc);
     lc->info.ready = false;

@@ -34,10 +34,15 @@ static void adjust_clock(struct rn_lcore *lc) {
 
 /* ---- housekeeping ---- */
 
-static void publish_gossip(struct rn_lcore *lc) {
+static void publish_cluster(struct rn_lcore *lc) {
   const struct rn_gossip_stats *g = rn_gossip_stats(lc->gossip);
   static_assert(sizeof(*g) == sizeof(lc->stats.gossip), "made from the same list");
   memcpy(&lc->stats.gossip, g, sizeof(*g));
+  if (lc->director == NULL)
+    return;
+  const struct rn_director_stats *d = rn_director_stats(lc->director);
+  static_assert(sizeof(*d) == sizeof(lc->stats.director), "made from the same list");
+  memcpy(&lc->stats.director, d, sizeof(*d));
 }
 
 static void publish(struct rn_lcore *lc) {
@@ -48,7 +53,7 @@ static void publish(struct rn_lcore *lc) {
   memcpy(&lc->stats.quic, q, sizeof(*q));
   memcpy(&lc->stats.rpc, r, sizeof(*r));
   if (lc->gossip != NULL)
-    publish_gossip(lc);
+    publish_cluster(lc);
   rn_stats_publish(lc->page, &lc->stats, lc->now_ns);
 }
 
@@ -82,6 +87,8 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static uint64_t next_expiry(const struct rn_lcore *lc) {
   uint64_t at = earlier(rn_quic_next_expiry(lc->quic), rn_rpc_server_next_expiry(lc->rpc));
+  if (lc->director != NULL)
+    at = earlier(at, rn_director_next_expiry(lc->director));
   if (lc->gossip == NULL)
     return at;
   return earlier(at,
@@ -96,6 +103,8 @@ static uint32_t fire_timers(struct rn_lcore *lc) {
     lc->stats.lcore.late_timers++;
   rn_quic_timers(lc->quic, lc->now_ns);
   rn_rpc_server_timers(lc->rpc, lc->now_ns);
+  if (lc->director != NULL)
+    rn_director_timers(lc->director, lc->now_ns);
   if (lc->gossip != NULL) {
     rn_pool_timers(lc->gossip_pool, lc->now_ns);
     rn_gossip_timers(lc->gossip, lc->now_ns);

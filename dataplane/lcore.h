@@ -18,6 +18,7 @@
 #include "dataplane/port/kernel.h"
 #include "dataplane/port/link.h"
 #include "dataplane/serve/builtin.h"
+#include "dataplane/serve/director.h"
 #include "dataplane/steer.h"
 #include "dataplane/trace.h"
 #include "dataplane/tsc.h"
@@ -42,6 +43,7 @@ struct rn_lcore {
   struct rn_quic_tls *peer_tls; /* of connections that we dial; NULL: we dial none */
   struct rn_pool *gossip_pool;  /* NULL: no cluster */
   struct rn_gossip *gossip;
+  struct rn_director *director; /* NULL: it is none */
   struct rn_link *link;
   struct rn_kernel kernel; /* shared mode: watches the interface's addresses; fd -1: none */
   struct rn_stats_page *page;
@@ -75,6 +77,7 @@ struct rn_lcore_shared {
   const struct rn_topo_view *view;
   struct rn_port *port;
   void *rings;            /* what rn_steer_format made; NULL for a single lcore */
+  void *load;             /* calls open at each worker, rn_load_shared_bytes; NULL: no director */
   uint8_t spread_key[16]; /* rn_quic_spread.key */
   _Atomic bool *stop;     /* SIGTERM */
 };

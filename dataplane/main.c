@@ -64,7 +64,10 @@ static int set_up_all(const struct rn_topo_view *view, struct rn_port *port, str
   struct rn_lcore_shared shared = { .view = view, .port = port, .stop = &stop };
   if (count > 1)
     shared.rings = rn_lcore_memory(rn_steer_footprint(count));
-  if (lcores == NULL || (count > 1 && shared.rings == NULL)) {
+  if (view->topo.director.enabled)
+    shared.load = rn_lcore_memory(rn_load_shared_bytes(count, RN_DIRECTOR_SLOTS));
+  if (lcores == NULL || (view->topo.director.enabled && shared.load == NULL) ||
+      (count > 1 && shared.rings == NULL)) {
     snprintf(why, why_bytes, "out of memory");
     return RN_ERR_SYS;
   }

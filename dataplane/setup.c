@@ -304,6 +304,19 @@ static int make_gossip(struct rn_lcore *lc) {
   return err == RN_OK ? rn_relay_setup(lc) : err;
 }
 
+static int make_director(struct rn_lcore *lc, void *load) {
+  const struct rn_topo *t = &lc->view->topo;
+  uint64_t seed;
+  if (t->director.enabled == 0)
+    return RN_OK;
+  fill_random(NULL, (uint8_t *)&seed, sizeof(seed));
+  void *mem = rn_lcore_memory(rn_director_footprint(&t->director));
+  int err = mem != NULL ? rn_director_init(mem, &t->director, load, t->lcore_count, lc->idx, seed,
+                                           &lc->director)
+                        : RN_ERR_SYS;
+  return err == RN_OK ? rn_director_serve(lc->director, lc->rpc, fill_random, NULL) : err;
+}
+
 static int make_steer(struct rn_lcore *lc, void *rings) {
   if (rings == NULL)
     return RN_OK;
@@ -346,5 +359,7 @@ int rn_lcore_setup(struct rn_lcore *lc, const struct rn_lcore_shared *shared, ui
     snprintf(why, why_bytes, "RPC server: %s", rn_err_text(err));
   if (err == RN_OK && (err = make_gossip(lc)) != RN_OK)
     snprintf(why, why_bytes, "gossip: %s", rn_err_text(err));
+  if (err == RN_OK && (err = make_director(lc, shared->load)) != RN_OK)
+    snprintf(why, why_bytes, "director: %s", rn_err_text(err));
   return err;
 }

@@ -22,6 +22,8 @@ static const char doc[] =
     "  secrets rotate    adds an epoch to node.secret_file and has all lcores use it\n"
     "  secrets reload    reads node.secret_file again, as SIGHUP to rpcnetd does\n"
     "  members           who is in the cluster, as this node sees it\n"
+    "  workers           whom a director sends clients to\n"
+    "  route METHOD      whom it forwards calls of a method to\n"
     "  events            what happened in it\n"
     "  tag set K V, tag unset K\n"
     "                    what others are told of this node\n"
@@ -208,6 +210,8 @@ static const struct command commands[] = {
   { "secrets", run_secrets, "rotate or reload", 0, 1 },
   { "qlog", run_qlog, "a connection's name, or next", 1, 1 },
   { "members", rn_ctl_members, NULL, 0, 0 },
+  { "workers", rn_ctl_workers, NULL, 0, 0 },
+  { "route", rn_ctl_route, "a method", 1, 1 },
   { "events", rn_ctl_events, NULL, 0, 0 },
   { "tag", rn_ctl_tag, "set KEY VALUE, or unset KEY", 2, 3 },
   { "join", rn_ctl_join, "an address with a port", 1, 1 },

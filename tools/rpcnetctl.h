@@ -38,6 +38,8 @@ int rn_ctl_show(const struct rn_ctl_args *a, const char *request,
 
 /* Commands; each returns its exit status. */
 int rn_ctl_members(const struct rn_ctl_args *a);
+int rn_ctl_workers(const struct rn_ctl_args *a);
+int rn_ctl_route(const struct rn_ctl_args *a);
 int rn_ctl_events(const struct rn_ctl_args *a);
 int rn_ctl_tag(const struct rn_ctl_args *a);
 int rn_ctl_join(const struct rn_ctl_args *a);

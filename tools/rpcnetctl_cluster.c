@@ -48,6 +48,33 @@ int rn_ctl_members(const struct rn_ctl_args *a) {
   return rn_ctl_show(a, "{\"request\": \"members\"}", print_members);
 }
 
+/* ---- workers ---- */
+
+static void print_workers(FILE *out, yyjson_val *r) {
+  size_t i, n;
+  yyjson_val *w;
+  fprintf(out, "%s, %s\n\n  %-32s %-24s %6s\n", text(r, "route"), text(r, "strategy"), "worker",
+          "address", "weight");
+  yyjson_arr_foreach(yyjson_obj_get(r, "workers"), i, n, w) {
+    fprintf(out, "  %-32s %-24s %6" PRIu64 "%s%s\n", text(w, "id"), text(w, "addr"),
+            number(w, "weight"), yyjson_get_bool(yyjson_obj_get(w, "near")) ? "  near" : "",
+            yyjson_get_bool(yyjson_obj_get(w, "draining")) ? "  draining" : "");
+  }
+}
+
+int rn_ctl_workers(const struct rn_ctl_args *a) {
+  return rn_ctl_show(a, "{\"request\": \"workers\"}", print_workers);
+}
+
+int rn_ctl_route(const struct rn_ctl_args *a) {
+  char request[RN_CTL_REQUEST_BYTES];
+  yyjson_mut_val *root;
+  yyjson_mut_doc *doc = rn_ctl_begin("route", &root);
+  yyjson_mut_obj_add_str(doc, root, "method", a->operands[0]);
+  rn_ctl_finish(doc, request);
+  return rn_ctl_show(a, request, print_workers);
+}
+
 /* ---- events ---- */
 
 static void print_time(FILE *out, uint64_t unix_ms) {

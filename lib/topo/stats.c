@@ -31,6 +31,9 @@ const struct rn_metric_desc rn_metric_descs[RN_STATS_VALUES] = {
 #define GROUP "gossip"
 #include "schema/metrics/gossip.def"
 #undef GROUP
+#define GROUP "director"
+#include "schema/metrics/director.def"
+#undef GROUP
 };
 #undef RN_METRIC
 

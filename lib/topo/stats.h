@@ -33,6 +33,9 @@ struct rn_lcore_stats {
   struct rn_stats_gossip {
 #include "schema/metrics/gossip.def"
   } gossip;
+  struct rn_stats_director {
+#include "schema/metrics/director.def"
+  } director;
 #undef RN_METRIC
 };
 
@@ -59,7 +62,7 @@ enum rn_metric_kind { RN_METRIC_COUNTER, RN_METRIC_GAUGE };
 
 /* One metric of rn_lcore_stats, in the order of its members. */
 struct rn_metric_desc {
-  const char *group; /* "lcore", "port", "net", "quic", "rpc", "gossip" */
+  const char *group; /* "lcore", "port", "net", "quic", "rpc", "gossip", "director" */
   const char *name;
   enum rn_metric_kind kind;
   const char *unit;

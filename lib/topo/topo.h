@@ -135,6 +135,37 @@ struct rn_topo_cluster {
   char server_name[RN_TOPO_SERVER_NAME_BYTES]; /* what a peer's certificate has to be valid for */
 };
 
+/* Calls for others: whom each is for comes by ring (POOL), by the index of its route. All zero unless enabled. */
+#define RN_TOPO_ROUTES_MAX 63u
+struct rn_topo_route {
+  char method[128];       /* NUL-terminated; exact, or a beginning and "*" */
+  uint32_t strategy;      /* enum rn_topo_strategy */
+  uint32_t near_first;    /* 0 or 1: workers of our zone while there is one */
+  uint32_t idempotent;    /* 0 or 1 */
+  uint32_t max_in_flight; /* above 0 */
+  uint64_t timeout_ns;    /* 0: none, as the next two */
+  uint64_t try_timeout_ns;
+  uint64_t hedge_ns;
+};
+enum rn_topo_strategy {
+  RN_TOPO_ROUND_ROBIN,
+  RN_TOPO_RANDOM,
+  RN_TOPO_LEAST_CONNECTIONS,
+  RN_TOPO_P2C_EWMA,
+  RN_TOPO_WEIGHTED,
+  RN_TOPO_CONSISTENT_HASH,
+  RN_TOPO_STRATEGY_COUNT
+};
+struct rn_topo_director {
+  uint32_t enabled; /* 0 or 1; 1 needs cluster.enabled */
+  uint32_t
+      get_worker; /* 0 or 1: answer DirectorRegistry.get_worker, with the pool of route number route_count */
+  uint32_t strategy;    /* of get_worker */
+  uint32_t route_count; /* 0..RN_TOPO_ROUTES_MAX */
+  uint64_t lease_ns;    /* above 0 */
+  struct rn_topo_route routes[RN_TOPO_ROUTES_MAX];
+};
+
 /* A method with values of its own. */
 #define RN_TOPO_METHODS_MAX       64u
 #define RN_TOPO_METHOD_NAME_BYTES 128u
@@ -167,6 +198,7 @@ struct rn_topo {
   struct rn_topo_tls tls;
   struct rn_topo_rpc rpc;
   struct rn_topo_cluster cluster;
+  struct rn_topo_director director;
   uint32_t method_count;      /* 0..RN_TOPO_METHODS_MAX */
   uint32_t scatter;           /* 0 or 1: treat every other datagram as arrived at the next lcore */
   uint64_t trace_interval_ns; /* how often a call is followed; 0: never */

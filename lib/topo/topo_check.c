@@ -223,6 +223,42 @@ static bool cluster_ok(const struct rn_topo *t, const struct why *w) {
   return true;
 }
 
+static bool route_ok(const struct rn_topo_route *r, const struct why *w) {
+  if (!text_ok(r->method, sizeof(r->method), false, "director.routes.method", w))
+    return false;
+  if (r->strategy >= RN_TOPO_STRATEGY_COUNT)
+    return refuse(w, "director.routes.strategy", r->strategy, 0, RN_TOPO_STRATEGY_COUNT - 1);
+  if (r->near_first > 1 || r->idempotent > 1)
+    return refuse_text(w, "director.routes", "holds a flag that is neither 0 nor 1");
+  if (r->max_in_flight == 0)
+    return refuse(w, "director.routes.max_in_flight", 0, 1, UINT32_MAX);
+  return true;
+}
+
+/* As of the cluster. */
+static bool director_ok(const struct rn_topo *t, const struct why *w) {
+  static const struct rn_topo_director none;
+  const struct rn_topo_director *d = &t->director;
+  if (d->enabled == 0 && memcmp(d, &none, sizeof(none)) != 0)
+    return refuse_text(w, "director", "has values and is not enabled");
+  if (d->enabled == 0)
+    return true;
+  if (d->enabled > 1 || d->get_worker > 1 || t->cluster.enabled == 0)
+    return refuse_text(w, "director",
+                       "is enabled without cluster, or holds a flag that is neither 0 nor 1");
+  if (d->strategy >= RN_TOPO_STRATEGY_COUNT)
+    return refuse(w, "director.strategy", d->strategy, 0, RN_TOPO_STRATEGY_COUNT - 1);
+  if (d->route_count > RN_TOPO_ROUTES_MAX)
+    return refuse(w, "director.route_count", d->route_count, 0, RN_TOPO_ROUTES_MAX);
+  if (d->lease_ns == 0)
+    return refuse(w, "director.lease_ns", 0, 1, UINT64_MAX);
+  for (uint32_t i = 0; i < d->route_count; i++) {
+    if (!route_ok(&d->routes[i], w))
+      return false;
+  }
+  return true;
+}
+
 int rn_topo_check(const struct rn_topo *t, char *why, size_t why_bytes) {
   const struct why w = { why, why_bytes };
   bool ok =
@@ -231,7 +267,8 @@ int rn_topo_check(const struct rn_topo *t, char *why, size_t why_bytes) {
       text_ok(t->tls.alpn, sizeof(t->tls.alpn), false, "tls.alpn", &w) &&
       text_ok(t->tls.cipher_suites, sizeof(t->tls.cipher_suites), true, "tls.cipher_suites", &w) &&
       text_ok(t->tls.groups, sizeof(t->tls.groups), true, "tls.groups", &w) &&
-      relations_ok(t, &w) && cluster_ok(t, &w) && lcores_ok(t, &w) && methods_ok(t, &w);
+      relations_ok(t, &w) && cluster_ok(t, &w) && director_ok(t, &w) && lcores_ok(t, &w) &&
+      methods_ok(t, &w);
   for (uint32_t i = 0; ok && i < t->port_count; i++)
     ok = port_ok(&t->ports[i], &w);
   return ok ? RN_OK : RN_ERR_INVAL;

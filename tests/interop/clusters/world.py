@@ -349,6 +349,8 @@ class Ours:
             f"  seeds: {text(self.seeds)}",
             f"  tags: {text(self.tags)}",
         ]
+        if self.tags.get("role") == "director":
+            lines.append("director: { enabled: true }")
         if self.interval_ms:
             lines.append(f"  gossip_interval: {self.interval_ms}ms")
         return "\n".join(lines) + "\n"

@@ -101,7 +101,7 @@ static void every_key_of_a_route_is_read(void **state) {
                           "  - method: Inference.generate\n"
                           "    tags: {role: gpu, model: big}\n"
                           "    strategy: consistent_hash\n"
-                          "    zone: eu-1\n"
+                          "    near_first: true\n"
                           "    idempotent: true\n"
                           "    timeout: none\n"
                           "    try_timeout: 2s\n"
@@ -119,7 +119,7 @@ static void every_key_of_a_route_is_read(void **state) {
   assert_int_equal(r->tags.count, 2);
   assert_string_equal(tag(&r->tags, "role"), "gpu");
   assert_int_equal(r->strategy, RN_CONFIG_STRATEGY_CONSISTENT_HASH);
-  assert_string_equal(r->zone, "eu-1");
+  assert_true(r->near_first);
   assert_true(r->idempotent);
   assert_int_equal(r->timeout_ns, 0);
   assert_int_equal(r->try_timeout_ns, 2000000000);
