@@ -28,6 +28,7 @@ struct rn_gossiper {
   size_t state_bytes;
   bool unsaved; /* members have changed since cluster.state_file was written */
   uint64_t saved_ns;
+  uint64_t said_alive;
   uint32_t said_len; /* what the lcores were last told of us */
   uint8_t said[RN_CLUSTER_SELF_MAX + 1];
   bool warned; /* that nobody is asked who he is */
@@ -40,7 +41,7 @@ static uint64_t now_ns(void) { return rn_sys_now_ns(); }
 static bool is_serving(const struct rn_gossiper *g) { return g->node->state == RN_NODE_SERVING; }
 
 static void send_self(struct rn_gossiper *g) {
-  const struct rn_msg_gossip_self m = { 0 };
+  const struct rn_msg_gossip_self m = { .alive = g->said_alive };
   for (uint32_t i = 0; is_serving(g) && i < g->node->topo.lcore_count; i++)
     rn_node_send(g->node, i, RN_MSG_GOSSIP_SELF, &m, g->said, g->said_len);
 }
@@ -53,8 +54,10 @@ static void publish_self(struct rn_gossiper *g) {
   if (g->left_ns == 0 || now_ns() - g->left_ns < RN_GOSSIPER_LEAVING_NS)
     rn_member_put(&w, rn_members_self(rn_cluster_members(g->cluster)));
   RN_ASSERT(w.err == RN_OK); /* the cluster keeps us below RN_CLUSTER_SELF_MAX */
-  if (w.len == g->said_len && memcmp(buf, g->said, w.len) == 0)
+  const uint64_t alive = rn_members_stats(rn_cluster_members(g->cluster))->alive;
+  if (w.len == g->said_len && memcmp(buf, g->said, w.len) == 0 && alive == g->said_alive)
     return;
+  g->said_alive = alive;
   g->said_len = (uint32_t)w.len;
   memcpy(g->said, buf, w.len);
   send_self(g);

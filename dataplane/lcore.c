@@ -43,6 +43,7 @@ static void publish_cluster(struct rn_lcore *lc) {
   const struct rn_director_stats *d = rn_director_stats(lc->director);
   static_assert(sizeof(*d) == sizeof(lc->stats.director), "made from the same list");
   memcpy(&lc->stats.director, d, sizeof(*d));
+  lc->info.workers_available = d->workers;
 }
 
 static void publish(struct rn_lcore *lc) {

@@ -260,6 +260,7 @@ static int make_rpc(struct rn_lcore *lc) {
   lc->info = (struct rn_builtin_info){
     .version = RN_VERSION, .healthy = true, .ready = true, .cluster_size = 1
   };
+  snprintf(lc->info.label, sizeof(lc->info.label), "%s", lc->view->topo.node_name);
   err = rn_builtin_add(lc->rpc, &lc->info);
   const struct rn_topo *t = &lc->view->topo;
   for (uint32_t i = 0; err == RN_OK && i < t->method_count; i++) {

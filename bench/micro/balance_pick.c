@@ -1,11 +1,12 @@
 /* bench/micro/balance_pick.c: what it costs to choose a worker, by strategy and number of workers, in one thread with everything in its caches. A batch of 64 calls is picked,
- * then ended; both are timed. With one worker there is nothing to choose: what is left is the counting.
+ * then ended; both are timed, and the median batch of a round is its figure, so that what else runs here counts little. With one worker there is nothing to choose: what is left is the counting.
  *
  *   balance_pick [--open N] [--lcores N] [--batches N] [--rounds N] [--json] [WORKERS...]
  *
  * default: one call open at each worker throughout, 1 lcore, five rounds of 20000 batches, 1 3 10 100 1000 workers. With --open 0 some worker is often idle, and
  * least_connections looks no further when it finds one. */
 #include "cluster/balance/balance.h"
+#include "util/hist.h"
 #include "util/rng.h"
 
 #include <argp.h>
@@ -100,7 +101,9 @@ static void stop(struct bench *b) {
 }
 
 static void run_once(struct bench *b, uint32_t batches, double *pick_ns, double *done_ns) {
-  uint64_t pick_sum = 0, done_sum = 0;
+  static struct rn_hist picks, dones;
+  rn_hist_reset(&picks);
+  rn_hist_reset(&dones);
   for (uint32_t i = 0; i < batches; i++) {
     struct rn_bal_ticket t[BATCH];
     uint64_t affinity[BATCH];
@@ -114,12 +117,12 @@ static void run_once(struct bench *b, uint32_t batches, double *pick_ns, double 
     uint64_t t1 = clock_ns();
     for (uint32_t k = 0; k < BATCH; k++)
       rn_bal_done(b->b, &t[k], RN_BAL_GOOD, b->now_ns + 100000 + k);
-    done_sum += clock_ns() - t1;
-    pick_sum += t1 - t0;
+    rn_hist_add(&dones, clock_ns() - t1);
+    rn_hist_add(&picks, t1 - t0);
     b->now_ns += 200000;
   }
-  *pick_ns = (double)pick_sum / batches / BATCH;
-  *done_ns = (double)done_sum / batches / BATCH;
+  *pick_ns = (double)rn_hist_quantile(&picks, 0.5) / BATCH;
+  *done_ns = (double)rn_hist_quantile(&dones, 0.5) / BATCH;
 }
 
 static int by_value(const void *a, const void *b) {

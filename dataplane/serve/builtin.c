@@ -173,5 +173,5 @@ int rn_builtin_add(struct rn_rpc_server *v, const struct rn_builtin_info *info) 
     err = rn_rpc_server_add(v, &unary[i]);
   for (unsigned int i = 0; i < rn_builtin_streaming_count && err == RN_OK; i++)
     err = rn_rpc_server_add(v, &rn_builtin_streaming[i]);
-  return err;
+  return err == RN_OK ? rn_rpc_server_add(v, &rn_builtin_inference) : err;
 }

@@ -8,6 +8,7 @@
 /* What health and ready tell; kept up to date by the driver, read at each call. */
 struct rn_builtin_info {
   const char *version;
+  char label[256];   /* what Inference.generate calls this node: its id in the cluster */
   uint64_t start_ns; /* of the clock that drives the server */
   bool healthy, ready;
   uint64_t workers_available, cluster_size;
@@ -15,4 +16,4 @@ struct rn_builtin_info {
 
 /* Adds all of them to v. info stays the caller's and must outlive v. RN_OK, or what rn_rpc_server_add says. */
 int rn_builtin_add(struct rn_rpc_server *v, const struct rn_builtin_info *info);
-#define RN_BUILTIN_COUNT 14
+#define RN_BUILTIN_COUNT 15

@@ -4,3 +4,4 @@
 
 extern const struct rn_handler rn_builtin_streaming[];
 extern const unsigned int rn_builtin_streaming_count;
+extern const struct rn_handler rn_builtin_inference;

@@ -3,6 +3,9 @@
 
 #include "dataplane/lcore.h"
 #include "util/err.h"
+#include "wire/swim.h"
+
+#include <stdio.h>
 
 #define HEARD_MAX                                                                                  \
   1024u /* requests that wait for control: a cluster's whole round comes in spread over its interval */
@@ -37,6 +40,15 @@ int rn_relay_setup(struct rn_lcore *lc) {
                      : RN_ERR_SYS;
 }
 
+static int take_self(struct rn_lcore *lc, const struct rn_msg *m) {
+  struct rn_swim_update u;
+  size_t used;
+  lc->info.cluster_size = m->gossip_self.alive;
+  if (m->tail_bytes > 0 && rn_swim_update_get(m->tail, m->tail_bytes, &u, &used) == RN_OK)
+    snprintf(lc->info.label, sizeof(lc->info.label), "%.*s", (int)u.node_id.len, u.node_id.p);
+  return rn_gossip_self(lc->gossip, m->tail, m->tail_bytes);
+}
+
 void rn_relay_on_message(struct rn_lcore *lc, const struct rn_msg *m) {
   int err = RN_OK;
   if (lc->gossip == NULL)
@@ -45,7 +57,7 @@ void rn_relay_on_message(struct rn_lcore *lc, const struct rn_msg *m) {
     rn_gossip_ask(lc->gossip, lc->now_ns, m->gossip_ask.id, &m->gossip_ask.to,
                   m->gossip_ask.wait_ns, m->tail, m->tail_bytes);
   else if (m->type == RN_MSG_GOSSIP_SELF)
-    err = rn_gossip_self(lc->gossip, m->tail, m->tail_bytes);
+    err = take_self(lc, m);
   else
     (void)rn_gossip_answer(lc->gossip, m->gossip_reply.number, m->tail, m->tail_bytes);
   if (err != RN_OK)

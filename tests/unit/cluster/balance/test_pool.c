@@ -102,6 +102,29 @@ static void every_place_of_the_ring_leads_to_the_next_point(void **state) {
   }
 }
 
+static void a_ring_that_leads_elsewhere_is_refused(void **state) {
+  (void)state;
+  struct rn_bal_pool *p = some_pool(5, 1, 0, NULL);
+  uint16_t *first = (uint16_t *)(uintptr_t)rn_bal_pool_first(p);
+  uint64_t *ring = (uint64_t *)(uintptr_t)rn_bal_pool_ring(p);
+  for (uint32_t arc = 0; arc < 1u << p->ring_bits; arc++) {
+    first[arc]++;
+    assert_int_equal(rn_bal_pool_check(p, p->bytes), RN_ERR_CORRUPT);
+    first[arc]--;
+  }
+  for (uint32_t i = 0; i < 5 * RN_BAL_POINTS; i++) {
+    uint64_t whole = ring[i];
+    ring[i] =
+        (whole & ~(uint64_t)0xffff) | ((whole & 0xffff) + 1) % 5; /* one has a point too many */
+    assert_int_equal(rn_bal_pool_check(p, p->bytes), RN_ERR_CORRUPT);
+    ring[i] = whole | 0xffff;
+    assert_int_equal(rn_bal_pool_check(p, p->bytes), RN_ERR_CORRUPT);
+    ring[i] = whole;
+  }
+  assert_int_equal(rn_bal_pool_check(p, p->bytes), RN_OK);
+  free(p);
+}
+
 /* What the check lets through is safe to use, whoever wrote it. */
 static void damaged_bytes_are_refused_or_harmless(void **state) {
   (void)state;
@@ -145,6 +168,7 @@ int main(void) {
     cmocka_unit_test(what_is_no_pool_is_not_formed),
     cmocka_unit_test(equal_are_those_with_the_same_workers),
     cmocka_unit_test(every_place_of_the_ring_leads_to_the_next_point),
+    cmocka_unit_test(a_ring_that_leads_elsewhere_is_refused),
     cmocka_unit_test(damaged_bytes_are_refused_or_harmless),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
