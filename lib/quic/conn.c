@@ -562,6 +562,8 @@ int rn_quic_conn_update_keys(struct rn_quic_conn *c, uint64_t now_ns) {
   return RN_OK;
 }
 
+uint32_t rn_quic_conn_stream_count(const struct rn_quic_conn *c) { return c->stream_count; }
+
 bool rn_quic_conn_above_share(const struct rn_quic_conn *c, uint32_t total) {
   const uint32_t share = total / c->q->lim.conns;
   return c->stream_count > (share > 0 ? share : 1);

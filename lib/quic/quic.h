@@ -271,6 +271,7 @@ int rn_quic_stream_open(struct rn_quic_conn *c, struct rn_quic_stream **out);
 uint64_t rn_quic_conn_streams_left(const struct rn_quic_conn *c);
 bool rn_quic_conn_is_server(const struct rn_quic_conn *c);
 bool rn_quic_conn_is_ready(const struct rn_quic_conn *c); /* handshake completed, not closing */
+uint32_t rn_quic_conn_stream_count(const struct rn_quic_conn *c); /* open, whoever opened them */
 /* Whether c has more streams open than its even share, at least one, were there `total` of them for the most connections that there may be. */
 bool rn_quic_conn_above_share(const struct rn_quic_conn *c, uint32_t total);
 /* Handshake confirmed (RFC 9001 section 4.1.2). Before, a client whose address changes is lost to the server. */

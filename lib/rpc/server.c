@@ -126,12 +126,14 @@ void call_set_state(struct rn_call *c, enum call_event ev) {
   c->state = next;
 }
 
-/* The last quarter of the call objects is kept: of it, each connection may have what it could if there were as many as there may be. However many take what
- * they can get, who has few calls is served. */
+/* A connection may have twice as many calls as it leaves to others, half of all at most: where some take what they can get, something stays for who comes in
+ * bursts. The last quarter of the call objects is kept besides: of it, each connection may have what it could if there were as many as there may be. However
+ * many take what they can get, who has few calls is served. */
 static bool may_call(const struct rn_rpc_server *v, const struct rn_quic_stream *s) {
-  const uint32_t kept = v->lim.calls / 4;
-  return rn_slab_free_count(v->calls) > kept ||
-         !rn_quic_conn_above_share(rn_quic_stream_conn(s), kept);
+  const struct rn_quic_conn *c = rn_quic_stream_conn(s);
+  const uint32_t kept = v->lim.calls / 4, free = rn_slab_free_count(v->calls);
+  return (free > kept && rn_quic_conn_stream_count(c) <= 2 * (free - kept)) ||
+         !rn_quic_conn_above_share(c, kept);
 }
 
 static struct rn_call *call_new(struct rn_rpc_server *v, struct rn_quic_stream *s) {
