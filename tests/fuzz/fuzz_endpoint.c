@@ -6,7 +6,8 @@
  *   1 octet     how far the handshake got before; from 7 on: complete, with streams both ways
  *   then steps  1 octet: low half what, the rest how
  *     0-2       a packet: bits 4, 5 its level; bit 6: the next goes to the same datagram
- *     3         such a datagram goes; 4: n octets as they are, perhaps behind a header with the right connection ID
+ *     3         such a datagram goes; 4: n octets as they are, perhaps behind a header with the right connection ID; bit 7: cut short as well, wherever
+ *               it is worth a look
  *     5         both talk; 6: time passes; 7, 8: the victim, the attacker: something of the application
  *     9         the attacker's next packet has frames put over its own
  *     10        a datagram on its way comes changed, twice or by another path; 11: what is on its way is lost
@@ -77,7 +78,10 @@ static void raw(struct world *w, struct fuzz_in *in, uint8_t how) {
   }
   const uint8_t *p = fuzz_bytes(in, fuzz_u8(in), &got);
   memcpy(bytes + n, p, got);
-  hit(w, bytes, n + got);
+  n += got;
+  for (size_t cut = how & 0x80 ? 0 : n; cut < n; cut = fuzz_next_cut(cut, n))
+    hit(w, bytes, cut);
+  hit(w, bytes, n);
 }
 
 static struct duo_stream *any_stream(struct duo_side *s, uint8_t which) {
