@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,9 +71,23 @@ static int start_control(struct rn_parent *p, uint64_t now_ns) {
   return RN_OK;
 }
 
+struct rn_mandate rn_parent_mandate(const struct rn_config *cfg, bool root) {
+  struct rn_mandate m = { .uid = root ? cfg->node.dataplane_uid : 0,
+                          .gid = root ? cfg->node.dataplane_gid : 0,
+                          .sandbox = cfg->node.sandbox,
+                          .driver = cfg->port.driver };
+  snprintf(m.interface, sizeof(m.interface), "%s", cfg->port.interface);
+  return m;
+}
+
 int rn_parent_start_dataplane(struct rn_parent *p, uint64_t now_ns) {
-  char *argv[] = { (char *)(uintptr_t)"rpcnet-dataplane", NULL };
-  /* It opens its port with our privileges and then gives them up itself: sandbox.c of the data plane. */
+  char mandate[RN_MANDATE_TEXT_BYTES];
+  const struct rn_mandate m = rn_parent_mandate(&p->cfg, geteuid() == 0);
+  rn_mandate_text(&m, mandate);
+  char *argv[] = { (char *)(uintptr_t)"rpcnet-dataplane", (char *)(uintptr_t)"--mandate", mandate,
+                   NULL };
+  /* It opens its port with our privileges and then gives them up itself: sandbox.c of the data plane. That it does so, and which port, is not left to the
+   * description, which is control's. */
   const struct rn_sys_spawn s = { .path = p->dataplane_path,
                                   .argv = argv,
                                   .fds = p->dp_fds,

@@ -9,6 +9,7 @@
 #include "control/config.h"
 #include "control/parent_msg.h"
 #include "control/port_attach.h"
+#include "topo/mandate.h"
 #include "topo/topo.h"
 
 /* From SIGTERM to the end of everything: the lcores say goodbye first; after TERM_NS the data plane is asked directly, after KILL_NS nobody is asked. */
@@ -58,7 +59,10 @@ void rn_parent_request(struct rn_parent *p, const struct rn_parent_msg *m, const
 void rn_parent_send(struct rn_parent *p, const struct rn_parent_msg *m, const int *fds,
                     size_t fd_count);
 
-/* Starts the data plane with the descriptors of START. RN_OK, RN_ERR_NOENT or RN_ERR_SYS. */
+/* What a data plane of this configuration becomes and opens; root: rpcnetd is it. */
+struct rn_mandate rn_parent_mandate(const struct rn_config *cfg, bool root);
+
+/* Starts the data plane with the descriptors of START and the mandate. RN_OK, RN_ERR_NOENT or RN_ERR_SYS. */
 int rn_parent_start_dataplane(struct rn_parent *p, uint64_t now_ns);
 
 /* Closes the descriptors of START. */

@@ -4,6 +4,7 @@
 #include "dataplane/sandbox.h"
 #include "sys/log.h"
 #include "sys/memfd.h"
+#include "topo/mandate.h"
 #include "util/err.h"
 
 #include <argp.h>
@@ -21,7 +22,31 @@ static void on_sigterm(int sig) {
   atomic_store_explicit(&stop, true, memory_order_relaxed);
 }
 
-static int attach(struct rn_topo_view *view) {
+enum { OPT_MANDATE = 256 };
+
+struct args {
+  struct rn_mandate mandate;
+  bool given;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct args *a = state->input;
+  switch (key) {
+  case OPT_MANDATE:
+    if (rn_mandate_parse(arg, &a->mandate) != RN_OK)
+      argp_error(state, "--mandate %s: not UID:GID:SANDBOX:DRIVER:INTERFACE", arg);
+    a->given = true;
+    return 0;
+  case ARGP_KEY_END:
+    if (!a->given)
+      argp_error(state, "--mandate is required");
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static int attach(const struct rn_mandate *mandate, struct rn_topo_view *view) {
   size_t bytes;
   void *map;
   char why[256] = "";
@@ -31,6 +56,8 @@ static int attach(struct rn_topo_view *view) {
     return RN_ERR_INVAL;
   }
   int err = rn_topo_attach(map, bytes, view, why, sizeof(why));
+  if (err == RN_OK)
+    err = rn_mandate_check(mandate, &view->topo, why, sizeof(why));
   if (err != RN_OK)
     rn_error("region: %s", why);
   return err;
@@ -118,18 +145,26 @@ static int run_all(const struct rn_topo_view *view, struct rn_port *port, char *
 }
 
 int main(int argc, char **argv) {
-  static const struct argp argp = {
-    NULL, NULL, NULL, "The poll-mode process of an rpcnet node. Started by rpcnetd, never by hand.",
-    NULL, NULL, NULL
+  static const struct argp_option options[] = {
+    { "mandate", OPT_MANDATE, "UID:GID:SANDBOX:DRIVER:INTERFACE", 0,
+      "What to become and to open; a region that says otherwise is refused (required)", 0 },
+    { 0 },
   };
+  static const struct argp argp = {
+    options, parse,
+    NULL,    "The poll-mode process of an rpcnet node. Started by rpcnetd, never by hand.",
+    NULL,    NULL,
+    NULL
+  };
+  struct args args = { 0 };
   argp_program_version = "rpcnet-dataplane " RN_VERSION;
   argp_err_exit_status = EXIT_CONFIG;
-  argp_parse(&argp, argc, argv, 0, NULL, NULL);
+  argp_parse(&argp, argc, argv, 0, NULL, &args);
   rn_log_init("rpcnet-dataplane", RN_LOG_INFO);
 
   struct rn_topo_view view;
   char why[512] = "";
-  if (attach(&view) != RN_OK)
+  if (attach(&args.mandate, &view) != RN_OK)
     return EXIT_CONFIG;
   rn_log_set_level((enum rn_log_level)view.topo.log_level);
   const struct sigaction sa = { .sa_handler = on_sigterm };

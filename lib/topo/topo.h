@@ -11,6 +11,7 @@
  * It maps all of 3 (rn_sys_memfd_check, rn_sys_map), calls
  *
  *   rn_topo_attach(map, bytes, &v, why, sizeof(why))     not RN_OK: logs why, exit status 2
+ *   rn_mandate_check(...)                                the same: topo/mandate.h
  *   rn_topo_lcore_rings(&v, i, &to_control, &from_control)    once per lcore, on its thread
  *   rn_stats_publish(rn_topo_stats(&v, i), &stats, now_ns)    topo/stats.h, in housekeeping
  *

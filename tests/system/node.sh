@@ -51,9 +51,10 @@ certificate() {
     -addext subjectAltName=DNS:localhost "$@" 2>/dev/null
 }
 
+# start [OPTION...]: a node with these further options of rpcnetd.
 start() {
   : >"$log"
-  ip netns exec "$us" "$build/control/rpcnetd" --config "$work/node.yaml" 2>"$log" &
+  ip netns exec "$us" "$build/control/rpcnetd" --config "$work/node.yaml" "$@" 2>"$log" &
   node=$!
 }
 
@@ -138,8 +139,27 @@ check 'none of its threads has a capability' equal "$(awk '$1 == "CapPrm:" { pri
 check 'it is not dumpable' equal "$(stat -c %U "/proc/$dataplane/environ")" root
 check 'a handshake over IPv6' handshake '[2001:db8:1::1]'
 
+# What a control that was taken over could bring about: description and configuration say different things. Here it is rpcnetd's word that was changed on its way.
+check 'the node ends' stop TERM
+different() {
+  printf '#!/bin/bash\nexec "%s/dataplane/rpcnet-dataplane" "$1" "${2/%s/%s}"\n' "$PWD/$build" "$2" "$3" >"$work/different"
+  chmod +x "$work/different"
+  start --dataplane "$work/different"
+  within 10 gone "$node" || kill -KILL "$node"
+  wait "$node"
+  check "a data plane whose $1 is not the configuration's does not run" equal $? 2
+  check 'and says so' grep -q "region: $4" "$log"
+  node=
+}
+different user 59802: 59803: 'uid is 59802, but the configuration says 59803'
+different filter :1: :0: 'sandbox is 1, but the configuration says 0'
+different interface :rnnode0 :lo 'port 0 is rnnode0, but the configuration says lo'
+
 # ---- deaths ----
 
+start
+check 'the node becomes ready again' within 10 serving
+control=$(control_pid) dataplane=$(dp_pid)
 begin=$(now_ms)
 kill -KILL "$dataplane"
 another_dataplane() { is status "r['dataplane']['state'] == 'serving' and r['dataplane']['pid'] not in (0, $dataplane)" True; }

@@ -1,6 +1,7 @@
 /* tests/unit/control/test_topo_of.c: every configuration that is accepted makes a description that is. */
 #include "rn_test.h"
 
+#include "control/parent.h"
 #include "control/topo_of.h"
 #include "util/err.h"
 
@@ -53,6 +54,32 @@ static void defaults_are_complete(void **state) {
   assert_int_equal(t.uid, 59802);
   assert_int_equal(t.quic.max_streams_bidi, 10000);
   assert_int_equal(t.quic.idle_timeout_ns, 30000000000ull);
+}
+
+/* rpcnetd and control make theirs each for itself of the same file. */
+static void it_keeps_to_what_rpcnetd_tells_the_data_plane(void **state) {
+  (void)state;
+  static const char *const more[] = {
+    "port:\n  interface: eth0\n",
+    "node:\n  dataplane_uid: 7\n  dataplane_gid: 8\n  sandbox: false\nport:\n  interface: eth0\n",
+    "node:\n  control_uid: keep\n  control_gid: keep\n  dataplane_uid: keep\n  dataplane_gid: "
+    "keep\n"
+    "port:\n  driver: \"null\"\n  mode: owned\n  addresses: [192.0.2.1/24]\n",
+  };
+  for (size_t i = 0; i < 2 * sizeof(more) / sizeof(more[0]); i++) {
+    const struct rn_config cfg = config(more[i / 2]);
+    const bool root = i % 2 == 0;
+    const struct rn_topo_inputs in = { .secret = secret,
+                                       .secret_bytes = sizeof(secret),
+                                       .privileged = root };
+    const struct rn_mandate m = rn_parent_mandate(&cfg, root);
+    struct rn_topo t;
+    assert_int_equal(rn_topo_of_config(&cfg, &in, &t), RN_OK);
+    if (rn_mandate_check(&m, &t, why, sizeof(why)) != RN_OK)
+      fail_msg("%s", why);
+    assert_int_equal(m.uid, !root ? 0 : cfg.node.dataplane_uid);
+    assert_int_equal(m.sandbox, i / 2 != 1);
+  }
 }
 
 static void extremes_are_accepted_too(void **state) {
@@ -167,6 +194,7 @@ static void only_what_a_start_changes_is_ignored(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(defaults_are_complete),
+    cmocka_unit_test(it_keeps_to_what_rpcnetd_tells_the_data_plane),
     cmocka_unit_test(extremes_are_accepted_too),
     cmocka_unit_test(values_arrive_where_they_belong),
     cmocka_unit_test(a_cluster_is_described_once_it_is_enabled),
