@@ -189,7 +189,9 @@ uint32_t rn_cluster_health(const struct rn_cluster *c) { return c->health.score;
 
 bool rn_cluster_own(const struct rn_member *who) {
   struct rn_bin_str value;
-  return rn_tags_get(&who->tags, (struct rn_bin_str){ RN_CLUSTER_TAG, sizeof(RN_CLUSTER_TAG) - 1 },
+  /* An alias is whoever is there, and what is said of it was made up. */
+  return !who->alias &&
+         rn_tags_get(&who->tags, (struct rn_bin_str){ RN_CLUSTER_TAG, sizeof(RN_CLUSTER_TAG) - 1 },
                      &value);
 }
 
@@ -290,8 +292,8 @@ static int on_ping_req(struct rn_cluster *c, const struct rn_swim_msg *msg, uint
   struct ask *a = NULL;
   if (r == NULL)
     c->stats.relays_limit++;
-  else if (who != NULL && who->state < RN_SWIM_LEFT && msg->from.len <= RN_MEMBER_ID_MAX &&
-           who != rn_members_self(c->members))
+  else if (who != NULL && !who->alias && who->state < RN_SWIM_LEFT &&
+           msg->from.len <= RN_MEMBER_ID_MAX && who != rn_members_self(c->members))
     a = rn_ask_open(c, RELAY, who, RN_CLUSTER_RELAY_NS, now_ns);
   if (a == NULL) {
     c->io->answer(c->app, request, NULL, 0);

@@ -201,6 +201,23 @@ static void who_cannot_be_reached_for_others_is_said_in_time(void **state) {
   assert_int_equal(member(3)->state, RN_SWIM_ALIVE); /* 300 ms are no verdict of ours */
 }
 
+/* A name made of an address is nobody's: who is there is not known, and whom we name in an answer is told of. */
+static void an_alias_is_not_tried_and_asked_for_nothing(void **state) {
+  (void)state;
+  const struct rn_swim_update alias = update("seed-10.0.0.3:8080", 3, 1, RN_SWIM_ALIVE);
+  hear_ping(2, true);
+  hear_of("n2", 2, &alias, true); /* with the tag of our nodes */
+  answers = 0;
+  hear(&(struct said){
+      .type = RN_SWIM_PING_REQ, .from = "n2", .host = 3, .to = "seed-10.0.0.3:8080", .seq = 1 });
+  assert_int_equal(answers, 1);
+  assert_int_equal(answer_len, 0);
+  const struct rn_member *who = rn_members_by_id(rn_cluster_members(c), alias.node_id);
+  assert_true(who->alias && !rn_cluster_own(who));
+  run_answering(now + 3 * S, 0);
+  assert_null(last_to(3, RN_SWIM_PING_REQ));
+}
+
 static void trying_for_others_is_bounded(void **state) {
   (void)state;
   hear_ping(2, true);
@@ -301,6 +318,7 @@ int main(void) {
     CASE(somebody_unknown_is_asked_who_he_is),
     CASE(a_ping_req_is_tried),
     CASE(who_cannot_be_reached_for_others_is_said_in_time),
+    CASE(an_alias_is_not_tried_and_asked_for_nothing),
     CASE(trying_for_others_is_bounded),
     CASE(who_comes_is_told_all_we_know),
     CASE(telling_all_is_bounded),
