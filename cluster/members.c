@@ -159,7 +159,7 @@ static bool claim_addr(struct rn_members *m, const struct rn_member *who, bool a
   struct rn_member *other = rn_members_by_addr(m, addr);
   if (other == NULL || other == who)
     return true;
-  if (other == m->self || alias || (!other->alias && incarnation <= other->incarnation))
+  if (alias || (!other->alias && incarnation <= other->incarnation))
     return false;
   if (other->alias) {
     go(m, other);
@@ -329,6 +329,11 @@ unsigned int rn_members_apply(struct rn_members *m, const struct rn_swim_update 
   struct rn_member *who = *whom = rn_members_by_id(m, u->node_id);
   if (who == m->self)
     return of_ourselves(m, u);
+  /* Also of one who is said to be gone: he would be asked at it. */
+  if (rn_addr_eq(&u->addr, &m->self->addr)) {
+    m->stats.stale++;
+    return 0;
+  }
   if (who == NULL)
     return come(m, u, is_alias(u), source, now_ns, whom);
   if (!wins(who, u, source)) {

@@ -238,6 +238,12 @@ static void our_address_is_ours(void **state) {
   (void)state;
   assert_int_equal(hear("thief", 1, 1000, RN_SWIM_ALIVE), 0);
   assert_null(rn_members_by_id(m, text("thief")));
+  /* Neither one who is said to be gone, whom we would look for there: at ourselves. */
+  assert_int_equal(hear("thief", 1, 1000, RN_SWIM_FAILED), 0);
+  assert_null(rn_members_by_id(m, text("thief")));
+  hear("a", 2, 10, RN_SWIM_ALIVE);
+  assert_int_equal(hear("a", 1, 10, RN_SWIM_LEFT), 0);
+  expect("a", RN_SWIM_ALIVE, 10);
   expect("me", RN_SWIM_ALIVE, 100);
 }
 
