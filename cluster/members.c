@@ -336,11 +336,14 @@ unsigned int rn_members_apply(struct rn_members *m, const struct rn_swim_update 
   }
   if (who == NULL)
     return come(m, u, is_alias(u), source, now_ns, whom);
-  if (!wins(who, u, source)) {
+  unsigned int changes = 0;
+  if (wins(who, u, source))
+    changes = change(m, who, u, source, now_ns);
+  else
     m->stats.stale++;
-    return 0;
-  }
-  return change(m, who, u, source, now_ns);
+  if (source == RN_MEMBER_HIMSELF)
+    who->behind = u->incarnation < who->incarnation;
+  return changes;
 }
 
 bool rn_members_judge(struct rn_members *m, struct rn_member *who, enum rn_swim_state state,

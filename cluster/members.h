@@ -35,6 +35,7 @@ struct rn_member {
   uint8_t id_len;
   uint8_t state;  /* enum rn_swim_state */
   bool alias;     /* of an address whose node's id we do not know */
+  bool behind;    /* what he said of himself last is older than what is said of him */
   uint32_t place; /* in rn_members_at; changes when others go */
   struct rn_addr addr;
   uint64_t incarnation;     /* 0..RN_INCARNATION_MAX */

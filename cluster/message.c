@@ -46,9 +46,10 @@ static void add_rumors(struct rn_cluster *c, struct draft *d, const struct rn_me
   }
 }
 
-/* A node of ours that is suspected hears it in whatever we send it, and can refute it (Lifeguard's buddy system). The published ones would believe it. */
+/* A node of ours that is suspected hears it in whatever we send it, and can refute it (Lifeguard's buddy system). So does one that has a lower incarnation than it
+ * had in its last life, as its clock was set back: nobody believes what it says of itself until it is above. The published ones would believe it. */
 static void add_buddy(struct draft *d, const struct rn_member *to) {
-  if (to != NULL && to->state != RN_SWIM_ALIVE && rn_cluster_own(to))
+  if (to != NULL && (to->state != RN_SWIM_ALIVE || to->behind) && rn_cluster_own(to))
     add(d, to);
 }
 

@@ -234,6 +234,17 @@ static void the_younger_of_two_has_the_address(void **state) {
   expect("young", RN_SWIM_FAILED, 11);
 }
 
+static void who_says_less_than_is_known_of_him_is_behind(void **state) {
+  (void)state;
+  himself("a", 2, 10, RN_SWIM_ALIVE);
+  assert_false(rn_members_by_id(m, text("a"))->behind);
+  himself("a", 2, 9, RN_SWIM_ALIVE); /* started anew, with a clock that was set back */
+  assert_true(rn_members_by_id(m, text("a"))->behind);
+  himself("a", 2, 11, RN_SWIM_ALIVE);
+  assert_false(rn_members_by_id(m, text("a"))->behind);
+  expect("a", RN_SWIM_ALIVE, 11);
+}
+
 static void our_address_is_ours(void **state) {
   (void)state;
   assert_int_equal(hear("thief", 1, 1000, RN_SWIM_ALIVE), 0);
@@ -386,6 +397,7 @@ int main(void) {
     CASE(our_tags_and_our_leaving_are_news),
     CASE(an_alias_gives_way),
     CASE(the_younger_of_two_has_the_address),
+    CASE(who_says_less_than_is_known_of_him_is_behind),
     CASE(our_address_is_ours),
     CASE(a_member_may_move),
     CASE(tombstones_make_room_the_oldest_first),

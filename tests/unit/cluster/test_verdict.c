@@ -186,6 +186,22 @@ static void a_suspect_is_told_each_time(void **state) {
   assert_true(told > 2 * rn_rumors_rounds(2)); /* longer than it is a rumor */
 }
 
+/* Whoever was started anew with a clock that was set back has to learn it from others: nobody believes him before. */
+static void who_is_behind_is_told_how_far(void **state) {
+  (void)state;
+  struct rn_swim_update u = update("n2", 2, 100, RN_SWIM_ALIVE);
+  hear_of("n2", 2, &u, true);
+  u.incarnation = 7;
+  hear_of("n2", 2, &u, true);
+  struct rn_swim_update told;
+  assert_true(tells(answer_msg, answer_len, "n2", &told));
+  assert_int_equal(told.incarnation, 100);
+  u.incarnation = 101;
+  hear_of("n2", 2, &u, true);
+  assert_false(tells(answer_msg, answer_len, "n2", &told));
+  assert_int_equal(member(2)->incarnation, 101);
+}
+
 static void a_published_suspect_is_not_told(void **state) {
   (void)state;
   struct rn_swim_update u;
@@ -252,6 +268,7 @@ int main(void) {
     CASE(watchers_that_agree_shorten_the_suspicion),
     CASE(who_watches_and_hears_him_does_not_pass_it_on),
     CASE(a_suspect_is_told_each_time),
+    CASE(who_is_behind_is_told_how_far),
     CASE(a_published_suspect_is_not_told),
     CASE(we_vouch_for_a_published_node_that_we_hear),
     CASE(we_refute),
