@@ -252,8 +252,15 @@ static void speak_up(struct rn_members *m, uint64_t than) {
 static unsigned int of_ourselves(struct rn_members *m, const struct rn_swim_update *u) {
   const struct rn_member *me = m->self;
   const bool same = u->incarnation == me->incarnation && u->state == RN_SWIM_ALIVE;
-  if (m->left || u->incarnation < me->incarnation || same)
+  if (u->incarnation < me->incarnation || same)
     return 0;
+  /* We are Left, but nobody takes it from us at an incarnation below one that we had in another life. */
+  if (m->left) {
+    if (u->incarnation == me->incarnation || u->state == RN_SWIM_LEFT)
+      return 0;
+    speak_up(m, u->incarnation);
+    return RN_MEMBER_INCARNATION;
+  }
   speak_up(m, u->incarnation);
   m->stats.refuted++;
   return RN_MEMBER_REFUTE | RN_MEMBER_INCARNATION;

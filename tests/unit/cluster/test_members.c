@@ -191,8 +191,19 @@ static void our_tags_and_our_leaving_are_news(void **state) {
   rn_members_leave(m, 5);
   rn_members_leave(m, 6);
   expect("me", RN_SWIM_LEFT, 103);
-  assert_int_equal(hear("me", 1, 500, RN_SWIM_SUSPECT), 0);
+  assert_int_equal(hear("me", 1, 103, RN_SWIM_FAILED), 0);
+  assert_int_equal(hear("me", 1, 500, RN_SWIM_LEFT), 0);
   expect("me", RN_SWIM_LEFT, 103);
+}
+
+/* Who thinks so would not believe that we left: we had a higher incarnation in another life, or others gave us one. */
+static void we_leave_for_those_too_who_know_a_higher_incarnation(void **state) {
+  (void)state;
+  rn_members_leave(m, 5);
+  expect("me", RN_SWIM_LEFT, 101);
+  assert_int_equal(hear("me", 1, 500, RN_SWIM_ALIVE), RN_MEMBER_INCARNATION);
+  expect("me", RN_SWIM_LEFT, 501);
+  assert_int_equal(rn_members_stats(m)->refuted, 0);
 }
 
 /* ---- addresses ---- */
@@ -395,6 +406,7 @@ int main(void) {
     CASE(what_is_not_so_of_us_is_refuted),
     CASE(there_is_always_a_higher_incarnation_to_refute_with),
     CASE(our_tags_and_our_leaving_are_news),
+    CASE(we_leave_for_those_too_who_know_a_higher_incarnation),
     CASE(an_alias_gives_way),
     CASE(the_younger_of_two_has_the_address),
     CASE(who_says_less_than_is_known_of_him_is_behind),
