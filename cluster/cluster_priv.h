@@ -8,6 +8,8 @@
 #include "util/slab.h"
 
 #define SYNCS_MAX 4u
+/* Our incarnation rises by one so often while there are published nodes: as fast as the time that it was made of, so that the next start is above it. */
+#define RN_CLUSTER_RISE_NS 1000000u
 
 enum purpose {
   PROBE,   /* is he alive? */
@@ -46,6 +48,7 @@ struct sync {
 struct watch {
   struct rn_member *who;
   struct rn_phi phi;
+  bool again; /* was asked a second time since the last round */
 };
 
 struct suspect {

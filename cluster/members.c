@@ -416,6 +416,11 @@ void rn_members_tag_unset(struct rn_members *m, struct rn_bin_str key) {
     speak_up(m, m->self->incarnation);
 }
 
+void rn_members_rise(struct rn_members *m, uint64_t by) {
+  if (!m->left && m->self->incarnation <= RN_INCARNATION_MAX / 2)
+    speak_up(m, m->self->incarnation + by - 1);
+}
+
 void rn_members_leave(struct rn_members *m, uint64_t now_ns) {
   if (m->left)
     return;

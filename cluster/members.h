@@ -108,6 +108,8 @@ bool rn_members_vouch(struct rn_members *m, struct rn_member *who, uint64_t now_
 /* Of ourselves, each at a higher incarnation, which others take for newer. RN_OK or RN_ERR_LIMIT. After leave we do not refute. */
 int rn_members_tag_set(struct rn_members *m, struct rn_bin_str key, struct rn_bin_str value);
 void rn_members_tag_unset(struct rn_members *m, struct rn_bin_str key);
+/* By so many. Others need not be told of it. After leave nothing happens. */
+void rn_members_rise(struct rn_members *m, uint64_t by);
 void rn_members_leave(struct rn_members *m, uint64_t now_ns);
 
 /* Gives up the places of those that failed or left before before_ns. */

@@ -185,6 +185,16 @@ static void look_for_partition(struct rn_cluster *c, uint64_t now_ns) {
     c->io->event(c->app, RN_CLUSTER_PARTITION, rn_members_self(c->members));
 }
 
+/* A published node whose connection to us once failed gets no answer from us ever again, by its own defect, and each time that it asks it takes us for one
+ * incarnation more suspect. What we say of ourselves in the Ping of each round has to be above that, however many do so. */
+static void refute_in_advance(struct rn_cluster *c) {
+  bool published = false;
+  for (uint32_t i = 0; i < c->watch_count && !published; i++)
+    published = !rn_cluster_own(c->watches[i].who);
+  if (published)
+    rn_members_rise(c->members, c->cfg.interval_ns / RN_CLUSTER_RISE_NS + 1);
+}
+
 void rn_round(struct rn_cluster *c, uint64_t now_ns) {
   c->rounds++;
   c->introductions = 0;
@@ -192,8 +202,11 @@ void rn_round(struct rn_cluster *c, uint64_t now_ns) {
   look_for_partition(c, now_ns);
   if (c->watches_stale)
     rewatch(c, now_ns);
-  for (uint32_t i = 0; i < c->watch_count; i++)
+  refute_in_advance(c);
+  for (uint32_t i = 0; i < c->watch_count; i++) {
+    c->watches[i].again = false;
     rn_round_probe(c, c->watches[i].who, now_ns);
+  }
   struct rn_member *who = draw(c, may_probe, NULL);
   if (who != NULL && who->alias)
     rn_round_address(c, &who->addr, now_ns);

@@ -175,10 +175,13 @@ static void nobody_reached(struct rn_cluster *c, struct ask *probe, uint64_t now
   rn_ask_close(c, probe);
   if (who == NULL || who->state > RN_SWIM_SUSPECT)
     return;
-  const struct watch *w = rn_round_watch(c, who);
+  struct watch *w = rn_round_watch(c, who);
   if (asked == 0 && w != NULL && who->state == RN_SWIM_ALIVE &&
       rn_phi_at(&w->phi, c->cfg.interval_ns / PHI_DEVIATION, now_ns) < PHI_THRESHOLD) {
-    c->stats.reprieves++; /* the next round asks again */
+    c->stats.reprieves++;
+    if (!w->again) /* nobody else can ask him, and the next round would be late; once, for the answer may be that there is no way to him now */
+      rn_round_probe(c, who, now_ns);
+    w->again = true;
     return;
   }
   if (nacked < asked || (asked == 0 && who->state == RN_SWIM_ALIVE))

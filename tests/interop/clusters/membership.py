@@ -284,7 +284,7 @@ def our_events(world):
     worker.tag("zone", "b")
     expect("tags_updated")
     worker.stop_heartbeats()
-    expect("failed")
+    expect("suspected")
     worker.resume_heartbeats()
     expect("recovered")
     worker.leave()

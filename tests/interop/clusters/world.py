@@ -348,6 +348,8 @@ class Ours:
             f"  node_id: {self.id}",
             f"  seeds: {text(self.seeds)}",
             f"  tags: {text(self.tags)}",
+            f"  advertise_addr: {text(self.addr)}",
+            f"  state_file: {self.dir}/members.json",
         ]
         if self.tags.get("role") == "director":
             lines.append("director: { enabled: true }")
