@@ -123,7 +123,8 @@ static void fill_settings(struct rn_quic *q, ngtcp2_settings *s) {
 static void fill_params(const struct rn_quic_config *cfg, ngtcp2_transport_params *p) {
   ngtcp2_transport_params_default(p);
   p->initial_max_data = cfg->conn_window;
-  p->initial_max_stream_data_bidi_local = cfg->stream_window;
+  p->initial_max_stream_data_bidi_local =
+      cfg->own_stream_window != 0 ? cfg->own_stream_window : cfg->stream_window;
   p->initial_max_stream_data_bidi_remote = cfg->stream_window;
   p->initial_max_streams_bidi = cfg->max_streams_bidi;
   p->max_idle_timeout = cfg->idle_timeout_ns;

@@ -138,6 +138,7 @@ struct rn_quic_config {
   uint64_t max_ack_delay_ns;     /* <= 2^14 ms */
   uint64_t conn_window;          /* initial_max_data, bytes */
   uint64_t stream_window;        /* initial_max_stream_data_*, bytes */
+  uint64_t own_stream_window;    /* of streams that we open, in its place; 0: the same */
   uint64_t max_streams_bidi;     /* concurrent, per connection */
   uint64_t max_stream_bandwidth; /* bytes/s a stream may send; 0: no limit */
   uint32_t send_bytes; /* a stream's bytes queued and not yet acknowledged; above: RN_ERR_AGAIN */
@@ -323,8 +324,14 @@ void rn_quic_stream_keep_whole(struct rn_quic_stream *s);
 /* Bytes queued and not acknowledged. */
 uint64_t rn_quic_stream_queued(const struct rn_quic_stream *s);
 
-/* Gives the peer credit for n received bytes. */
+/* Gives the peer credit for n received bytes, of the connection's window and of the stream's. */
 void rn_quic_stream_consume(struct rn_quic_stream *s, size_t n);
+/* The two apart, each for every byte once: whoever keeps bytes for long gives back the connection's share of them first, so that other streams
+ * are not kept waiting. */
+void rn_quic_stream_consume_conn(struct rn_quic_stream *s, size_t n);
+void rn_quic_stream_consume_own(struct rn_quic_stream *s, size_t n);
+/* What the peer may send on it before it gets credit. */
+uint64_t rn_quic_stream_window(const struct rn_quic_stream *s);
 
 /* Gives up sending (RESET_STREAM), or asks the peer to (STOP_SENDING); RFC 9000 sections 3.3 and 3.5. Idempotent. */
 void rn_quic_stream_reset(struct rn_quic_stream *s, uint64_t code);

@@ -465,14 +465,30 @@ void *rn_quic_stream_user(const struct rn_quic_stream *s) { return s->user; }
 void rn_quic_stream_keep_whole(struct rn_quic_stream *s) { s->whole = true; }
 uint64_t rn_quic_stream_queued(const struct rn_quic_stream *s) { return s->queued_end - s->acked; }
 
-void rn_quic_stream_consume(struct rn_quic_stream *s, size_t n) {
+void rn_quic_stream_consume_conn(struct rn_quic_stream *s, size_t n) {
   struct rn_quic_conn *c = s->conn;
   if (n == 0 || c->ng == NULL)
     return;
   ngtcp2_conn_extend_max_offset(c->ng, n);
-  if (!s->rx_done)
-    ngtcp2_conn_extend_max_stream_offset(c->ng, s->id, n);
   conn_mark_dirty(c);
+}
+
+void rn_quic_stream_consume_own(struct rn_quic_stream *s, size_t n) {
+  struct rn_quic_conn *c = s->conn;
+  if (n == 0 || c->ng == NULL || s->rx_done)
+    return;
+  ngtcp2_conn_extend_max_stream_offset(c->ng, s->id, n);
+  conn_mark_dirty(c);
+}
+
+void rn_quic_stream_consume(struct rn_quic_stream *s, size_t n) {
+  rn_quic_stream_consume_conn(s, n);
+  rn_quic_stream_consume_own(s, n);
+}
+
+uint64_t rn_quic_stream_window(const struct rn_quic_stream *s) {
+  const struct rn_quic_config *cfg = &s->conn->q->cfg;
+  return s->local && cfg->own_stream_window != 0 ? cfg->own_stream_window : cfg->stream_window;
 }
 
 void rn_quic_stream_reset(struct rn_quic_stream *s, uint64_t code) {

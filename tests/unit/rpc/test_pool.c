@@ -345,11 +345,11 @@ static void idle_connections_are_closed_and_warm_ones_kept(void **state) {
 static void connection_in_use_is_not_idle(void **state) {
   (void)state;
   assert_int_equal(get(0, 0), RN_ERR_AGAIN);
-  run_ms(18000);
+  run_ms(18700);
   assert_non_null(w->callers[0].s);
   assert_int_equal(stats()->conns_ready, 1);
   finish(0);
-  run_ms(4000);
+  run_ms(4900);
   assert_int_equal(stats()->conns_ready, 1); /* the time begins with the last stream's end */
 }
 
