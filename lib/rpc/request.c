@@ -106,6 +106,51 @@ static int read_gossip(struct rn_call *c, const uint8_t *buf, size_t len, size_t
   return RN_OK;
 }
 
+/* ---- calls that leave ---- */
+
+#define UNARY_NAME_AT   16u /* id and the name's length stand before */
+#define STREAM_NAME_AT  4u
+#define STREAM_NAME_MIN 3u /* shorter ones begin like a SWIM message */
+
+/* What diversions are asked about: patterns match any name, so that none may be made of other messages' lengths. */
+static bool is_name(const uint8_t *name, size_t len) {
+  for (size_t i = 0; i < len; i++) {
+    if (name[i] < 0x20 || name[i] == 0x7f)
+      return false;
+  }
+  return rn_wire_utf8_ok(name, len);
+}
+
+static void *streaming_route(const struct rn_call *c, const uint8_t *buf, size_t len) {
+  const struct rn_rpc_diversion *d = c->v->diversion;
+  if (len < STREAM_NAME_AT)
+    return NULL;
+  uint32_t n = rn_wire_u32(buf);
+  if (n < STREAM_NAME_MIN || n > RN_WIRE_NAME_BYTES_MAX || len - STREAM_NAME_AT < n ||
+      !is_name(buf + STREAM_NAME_AT, n))
+    return NULL;
+  return d->route(d->ctx, RN_HANDLER_STREAMING, (const char *)buf + STREAM_NAME_AT, n);
+}
+
+/* buf was found to begin a unary request. */
+static void *unary_route(const struct rn_call *c, const uint8_t *buf, size_t len) {
+  const struct rn_rpc_diversion *d = c->v->diversion;
+  uint64_t n = rn_wire_u64(buf + 8);
+  if (n == 0 || n > len - UNARY_NAME_AT || !is_name(buf + UNARY_NAME_AT, (size_t)n))
+    return NULL;
+  return d->route(d->ctx, RN_HANDLER_UNARY, (const char *)buf + UNARY_NAME_AT, (size_t)n);
+}
+
+/* c ends here; its stream and its credit are the taker's. */
+static void leave_with(struct rn_call *c, void *route, enum rn_handler_kind kind,
+                       const uint8_t *buf, size_t len, bool fin) {
+  const struct rn_rpc_diversion *d = c->v->diversion;
+  struct rn_quic_stream *s = c->s;
+  c->uncredited = 0;
+  call_done(c); /* buf may be its body, which is there until our caller has returned */
+  d->take(d->ctx, route, kind, s, buf, len, fin);
+}
+
 void request_feed(struct rn_call *c, const uint8_t *data, size_t len, bool fin) {
   const uint8_t *buf = data;
   size_t n = len, need = 0, name_bytes = 0;
@@ -121,8 +166,18 @@ void request_feed(struct rn_call *c, const uint8_t *data, size_t len, bool fin) 
   if (n < c->need && !fin)
     goto keep;
   const struct rn_handler *h = NULL;
+  void *route = c->v->diversion != NULL ? streaming_route(c, buf, n) : NULL;
+  if (route != NULL) {
+    leave_with(c, route, RN_HANDLER_STREAMING, buf, n, fin);
+    return;
+  }
   switch (rn_rpc_classify(c->v->methods, buf, n, &h, &name_bytes)) {
   case RN_RPC_UNARY:
+    route = c->v->diversion != NULL ? unary_route(c, buf, n) : NULL;
+    if (route != NULL) {
+      leave_with(c, route, RN_HANDLER_UNARY, buf, n, fin);
+      return;
+    }
     if (read_unary(c, buf, n, &need) == RN_OK)
       return;
     c->need = need;

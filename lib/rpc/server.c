@@ -8,7 +8,7 @@
 #define SIZE_CAP         ((size_t)1 << 30)
 
 /* Streams whose call is over carry this instead of a call. */
-static char answered;
+static struct rn_rpc_taken answered;
 
 /* ---- memory ---- */
 
@@ -79,6 +79,10 @@ int rn_rpc_server_configure(struct rn_rpc_server *v, const struct rn_rpc_server_
 }
 
 void rn_rpc_server_on_gossip(struct rn_rpc_server *v, const struct rn_handler *h) { v->gossip = h; }
+
+void rn_rpc_server_divert(struct rn_rpc_server *v, const struct rn_rpc_diversion *d) {
+  v->diversion = d;
+}
 
 int rn_rpc_server_limit(struct rn_rpc_server *v, const char *method, uint64_t request_timeout_ns,
                         size_t max_request_bytes) {
@@ -286,11 +290,16 @@ int rn_rpc_server_stream_open(struct rn_rpc_server *v, struct rn_quic_stream *s)
 
 void rn_rpc_server_stream_data(struct rn_rpc_server *v, struct rn_quic_stream *s,
                                const uint8_t *data, size_t len, bool fin) {
-  struct rn_call *c = rn_quic_stream_user(s);
-  if (c == (void *)&answered) {
+  struct rn_rpc_taken *t = rn_quic_stream_user(s);
+  if (t == &answered) {
     rn_quic_stream_consume(s, len);
     return;
   }
+  if (t != NULL && t->taker != NULL) {
+    t->taker->data(t, s, data, len, fin);
+    return;
+  }
+  struct rn_call *c = (struct rn_call *)t;
   if (c == NULL) {
     if (len == 0 && !fin)
       return;
@@ -315,10 +324,16 @@ void rn_rpc_server_stream_data(struct rn_rpc_server *v, struct rn_quic_stream *s
   leave(c);
 }
 
-/* The call behind a stream, or NULL when it has none (any more). */
+/* Whoever took the stream, or NULL. */
+static struct rn_rpc_taken *taken(const struct rn_quic_stream *s) {
+  struct rn_rpc_taken *t = rn_quic_stream_user(s);
+  return t != NULL && t->taker != NULL ? t : NULL;
+}
+
+/* The call behind a stream that nobody took, or NULL when it has none (any more). */
 static struct rn_call *call_of(const struct rn_quic_stream *s) {
-  struct rn_call *c = rn_quic_stream_user(s);
-  return c != (void *)&answered ? c : NULL;
+  struct rn_rpc_taken *t = rn_quic_stream_user(s);
+  return t != &answered ? (struct rn_call *)t : NULL;
 }
 
 static void cancel_stream(struct rn_rpc_server *v, struct rn_quic_stream *s) {
@@ -336,6 +351,11 @@ static void cancel_stream(struct rn_rpc_server *v, struct rn_quic_stream *s) {
 
 /* A stream that is given up before its first byte has no call to end: our half ends here, else the stream stays. */
 void rn_rpc_server_stream_reset(struct rn_rpc_server *v, struct rn_quic_stream *s) {
+  struct rn_rpc_taken *t = taken(s);
+  if (t != NULL) {
+    t->taker->reset(t, s);
+    return;
+  }
   if (rn_quic_stream_user(s) == NULL) {
     rn_quic_stream_set_user(s, &answered);
     rn_quic_stream_reset(s, 0);
@@ -344,13 +364,26 @@ void rn_rpc_server_stream_reset(struct rn_rpc_server *v, struct rn_quic_stream *
   cancel_stream(v, s);
 }
 void rn_rpc_server_stream_stop(struct rn_rpc_server *v, struct rn_quic_stream *s) {
-  cancel_stream(v, s);
+  struct rn_rpc_taken *t = taken(s);
+  if (t != NULL)
+    t->taker->stop(t, s);
+  else
+    cancel_stream(v, s);
 }
 void rn_rpc_server_stream_closed(struct rn_rpc_server *v, struct rn_quic_stream *s) {
-  cancel_stream(v, s);
+  struct rn_rpc_taken *t = taken(s);
+  if (t != NULL)
+    t->taker->closed(t, s);
+  else
+    cancel_stream(v, s);
 }
 
 void rn_rpc_server_stream_writable(struct rn_rpc_server *v, struct rn_quic_stream *s) {
+  struct rn_rpc_taken *t = taken(s);
+  if (t != NULL) {
+    t->taker->writable(t, s);
+    return;
+  }
   struct rn_call *c = call_of(s);
   if (c == NULL || c->state != CALL_STREAMING || !c->stalled)
     return;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "quic/quic.h"
+#include "rpc/divert.h"
 #include "rpc/handler.h"
 #include "rpc/stats.h"
 
@@ -70,6 +71,9 @@ int rn_rpc_server_configure(struct rn_rpc_server *v, const struct rn_rpc_server_
 /* SWIM messages come on the same port (docs/protocol.md, "Gossip"). h, of kind RN_HANDLER_GOSSIP, is kept, not copied; it has no deadline but those
  * that it sets itself. NULL: they are answered as a node without a cluster does, with FIN. */
 void rn_rpc_server_on_gossip(struct rn_rpc_server *v, const struct rn_handler *h);
+
+/* d is kept, not copied; NULL: no call leaves. */
+void rn_rpc_server_divert(struct rn_rpc_server *v, const struct rn_rpc_diversion *d);
 
 /* Adds a method; h is kept, not copied. RN_OK, RN_ERR_EXIST, RN_ERR_LIMIT, or RN_ERR_INVAL for an unusable name. */
 int rn_rpc_server_add(struct rn_rpc_server *v, const struct rn_handler *h);

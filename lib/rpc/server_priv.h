@@ -32,6 +32,7 @@ struct body {
 };
 
 struct rn_call {
+  struct rn_rpc_taken taken; /* taker NULL: it is a call of the server's */
   struct rn_rpc_server *v;
   struct rn_quic_stream *s;
   const struct rn_handler *h;
@@ -65,6 +66,7 @@ struct rn_rpc_server {
   uint64_t now_ns;
   const struct rn_handler *gossip; /* NULL: FIN */
   const void *user;
+  const struct rn_rpc_diversion *diversion;
   const struct rn_rpc_watch *watch;
   bool armed; /* only with a watch */
   uint32_t answered_at_once;
