@@ -260,7 +260,7 @@ static uint64_t deadline_ns(const struct fwd_call *k) {
   uint64_t timeout_ns = k->route->timeout_ns;
   if (timeout_ns == 0)
     return UINT64_MAX;
-  if (k->kind == RN_HANDLER_STREAMING || k->from != NULL)
+  if (k->from != NULL)
     return k->moved_ns + timeout_ns;
   return (is_complete(k) ? k->asked_ns : k->begun_ns) + timeout_ns;
 }

@@ -5,7 +5,8 @@
  *          <=====================           <============================================
  *
  * The endpoint, the server whose calls are forwarded and the pool are the lcore's too. What a slow reader has not taken stays with the forwarder, and
- * its sender gets no more credit for that stream; the connection's credit is given back at once, so that no other stream waits.
+ * its sender gets no more credit for that stream: a call keeps no more than the stream's window, rn_quic_config.stream_window of requests and
+ * own_stream_window of answers. The connection's credit is given back at once, so that no other stream waits.
  *
  * A call goes to another worker when there is no connection to the first one, and, if its route says that it may be made twice, when the worker fails
  * or is late before the first byte of its answer. Which worker is the owner's choice, through struct rn_forward_ops. */
@@ -85,9 +86,6 @@ struct rn_forward_limits {
 #define RN_FORWARD_BUFFER_BYTES 4096u
 
 struct rn_forward_config {
-  uint64_t
-      window; /* credit is given so that a sender has no more than so many bytes of a stream under way or kept, once its first window is used up; 0:
-                      the stream's own window */
   uint32_t replay_bytes; /* of a request, kept for another try; a longer one is made once */
 };
 

@@ -6,20 +6,12 @@
 
 #define CREDIT_LEAST 1024u /* calls that are smaller need none */
 
-/* Gives s credit for what was taken off us, in steps of a quarter of the window. */
-static void give_credit(const struct rn_forward *f, struct rn_quic_stream *s, uint64_t taken,
-                        uint64_t *credited) {
+/* Gives s credit for what was taken off us: what its sender has under way, or we keep, is at most the stream's window. */
+static void give_credit(struct rn_quic_stream *s, uint64_t taken, uint64_t *credited) {
   if (taken - *credited < CREDIT_LEAST)
     return;
-  uint64_t first = rn_quic_stream_window(s), window = f->cfg.window;
-  if (window == 0 || window > first)
-    window = first;
-  /* What the stream had at first beyond our window comes off its first bytes. */
-  uint64_t upto = taken > first - window ? taken - (first - window) : 0;
-  if (upto < *credited + window / 4)
-    return;
-  rn_quic_stream_consume_own(s, upto - *credited);
-  *credited = upto;
+  rn_quic_stream_consume_own(s, (size_t)(taken - *credited));
+  *credited = taken;
 }
 
 /* ---- requests ---- */
@@ -51,7 +43,7 @@ void pump_settle(struct fwd_call *k) {
   progress(k, &done, &taken);
   buf_trim(k->f, &k->req, &k->small, done);
   if (k->client != NULL)
-    give_credit(k->f, k->client, taken, &k->req_credited);
+    give_credit(k->client, taken, &k->req_credited);
 }
 
 void pump_to_worker(struct fwd_try *t) {
@@ -116,7 +108,7 @@ void pump_request(struct fwd_call *k, const uint8_t *data, size_t len, bool fin)
     buf_trim(f, &k->req, &k->small, k->req.end);
     buf_pass(&k->req, len);
     if (k->client != NULL)
-      give_credit(f, k->client, k->req.end, &k->req_credited);
+      give_credit(k->client, k->req.end, &k->req_credited);
     return;
   }
   if (!pass_to_worker(k, data, len, fin)) {
@@ -139,7 +131,7 @@ void pump_request(struct fwd_call *k, const uint8_t *data, size_t len, bool fin)
 static void answer_passed(struct fwd_call *k) {
   struct fwd_try *t = k->from;
   if (t->state == TRY_OPEN)
-    give_credit(k->f, t->s, k->resp.base, &k->resp_credited);
+    give_credit(t->s, k->resp.base, &k->resp_credited);
   if (k->resp_done)
     end_answered(k);
 }

@@ -133,6 +133,7 @@ void rpc_peer_prepare(struct rpc_peer *p, const struct pki *pki, uint64_t seed) 
     .server_limits = { .calls = 256, .body_bytes = 8u << 20, .methods = 16 },
     .server_config = { .max_request_bytes = 1u << 20, .max_item_bytes = 1u << 20 },
     .client_limits = { .calls = 256, .body_bytes = 8u << 20 },
+    .max_response_bytes = 1u << 20,
     .info = { .version = "1.2.3", .healthy = true, .ready = true },
   };
   peer_prepare(&p->base, pki, seed);
@@ -157,7 +158,7 @@ static void start_server(struct rpc_peer *p) {
 static void start_client(struct rpc_peer *p) {
   p->mem_bytes = rn_rpc_client_footprint(&p->client_limits);
   p->mem = region_new(p->mem_bytes);
-  if (rn_rpc_client_init(p->mem, &p->client_limits, 1u << 20, &p->client) != RN_OK)
+  if (rn_rpc_client_init(p->mem, &p->client_limits, p->max_response_bytes, &p->client) != RN_OK)
     abort();
 }
 

@@ -11,6 +11,7 @@ struct rpc_peer {
   struct rn_rpc_server_limits server_limits;
   struct rn_rpc_server_config server_config;
   struct rn_rpc_client_limits client_limits;
+  size_t max_response_bytes; /* client */
   struct net *net;
   struct net_host *host;
   struct rn_rpc_server *server; /* NULL for a client */

@@ -2,6 +2,33 @@
 #include "forward_world.h"
 #include "util/refuse.h"
 
+static int setup(void **state) {
+  (void)state;
+  world_prepare();
+  world_start();
+  return 0;
+}
+
+static void fails_with(const char *method, const char *text, uint64_t within_ms) {
+  struct outcome o = { 0 };
+  call(&o, method, "x", 1);
+  run_ms(within_ms);
+  assert_int_equal(o.done, 1);
+  assert_string_equal(o.text, text);
+  forget(&o);
+}
+
+static void set_there(bool a, bool b, bool c) {
+  w->dir.workers[0].there = a;
+  w->dir.workers[1].there = b;
+  w->dir.workers[2].there = c;
+}
+
+/* Nothing comes from or gets to the worker any more, from now on. */
+static void cut_off(unsigned int i) {
+  w->workers[i].host->link.holes[0] = (struct net_hole){ net_now(w->net), UINT64_MAX };
+}
+
 static void unary_calls_come_back_unchanged(void **state) {
   (void)state;
   static uint8_t big[300000];
