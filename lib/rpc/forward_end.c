@@ -127,6 +127,7 @@ void end_cancelled(struct fwd_call *k) {
 void end_failed(struct fwd_call *k, enum why why) {
   count(k->f, why);
   bool begun = k->resp.end > 0;
+  k->f->stats.errors_begun += begun && (why == WHY_BROKEN || why == WHY_RESET);
   if (k->client != NULL)
     answer(k->client, k->kind, k->id, begun ? NULL : texts[why], k->req_fin);
   end(k, why == WHY_LATE ? RN_FORWARD_LATE : RN_FORWARD_DROPPED);

@@ -38,6 +38,7 @@ struct one {
   enum kind kind;
   uint32_t sent, got; /* items */
   bool wrong, over;
+  bool refused; /* an item said that the call failed */
   uint64_t bytes;
 };
 
@@ -154,6 +155,7 @@ static void ended(struct one *o, int err, const char *text) {
     snprintf(res->why_text, sizeof(res->why_text), "call %u (%s): %.180s", o->idx,
              plans[o->kind].method, fault);
   res->late += err == RN_ERR_TIMEOUT;
+  res->failed_unary += err != RN_OK && !plans[o->kind].streaming;
   if (err != RN_OK)
     res->failed++;
   else if (o->wrong)
@@ -174,16 +176,24 @@ static void on_done(void *user, struct rn_rpc_client_call *call, const struct rn
   if (r->err == RN_OK && !plans[o->kind].streaming) {
     o->wrong = !right_answer(o, r);
     o->bytes += r->len;
-  } else if (r->err == RN_OK) {
+  } else if (r->err == RN_OK && !o->refused) {
     o->wrong |= o->got != plans[o->kind].items_got;
   }
-  ended(o, r->err, r->text);
+  if (o->refused)
+    ended(o, RN_ERR_REFUSED, "an item that failed");
+  else
+    ended(o, r->err, r->text);
   fill_up(o->k);
 }
 
 static void on_item(void *user, struct rn_rpc_client_call *call, const uint8_t *data, size_t len) {
+  static const char failed[] = "Error processing request";
   struct one *o = user;
   (void)call;
+  if (len == sizeof(failed) - 1 && memcmp(data, failed, len) == 0) {
+    o->refused = true;
+    return;
+  }
   o->wrong |= o->got >= plans[o->kind].items_got || !right_item(o, data, len);
   o->got++;
   o->bytes += len;

@@ -18,11 +18,12 @@ void calls_start(struct calls *k);
 bool calls_over(const struct calls *k); /* all have ended */
 
 struct calls_result {
-  uint32_t done;      /* with the right answer */
-  uint32_t failed;    /* with an error */
-  uint32_t late;      /* of these with RN_ERR_TIMEOUT */
-  uint32_t wrong;     /* with an answer that is not the right one */
-  uint64_t bytes;     /* of right answers and of the requests for them */
-  char why_text[256]; /* the first error or wrong answer */
+  uint32_t done;         /* with the right answer */
+  uint32_t failed;       /* with an error */
+  uint32_t late;         /* of these with RN_ERR_TIMEOUT */
+  uint32_t failed_unary; /* and of these unary ones */
+  uint32_t wrong;        /* with an answer that is not the right one */
+  uint64_t bytes;        /* of right answers and of the requests for them */
+  char why_text[256];    /* the first error or wrong answer */
 };
 const struct calls_result *calls_result(const struct calls *k);

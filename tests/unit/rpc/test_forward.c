@@ -506,6 +506,28 @@ static void requests_may_be_split_anywhere(void **state) {
   assert_int_equal(worker_stats(0)->bad_requests, 0);
 }
 
+/* FIN without the marker is an end, too, along with the first bytes or later. */
+static void fin_of_the_client_reaches_the_worker(void **state) {
+  (void)state;
+  uint8_t frames[4 + 11 + 4 + 5];
+  rn_wire_put_u32(frames, 11);
+  memcpy(frames + 4, "echo_stream", 11);
+  rn_wire_put_u32(frames + 15, 5);
+  memcpy(frames + 19, "hello", 5);
+  for (size_t cut = 0; cut < sizeof(frames); cut += 5) {
+    struct rn_quic_stream *s = raw();
+    if (cut > 0)
+      rn_quic_stream_write(s, frames, cut, false);
+    run_ms(20);
+    rn_quic_stream_write(s, frames + cut, sizeof(frames) - cut, cut % 2 == 0);
+    run_ms(20);
+    if (cut % 2 == 1)
+      rn_quic_stream_write(s, NULL, 0, true);
+    run_ms(20);
+    assert_int_equal(stats()->answered, cut / 5 + 1);
+  }
+}
+
 static void unfinished_request_is_given_up(void **state) {
   (void)state;
   uint8_t head[RN_WIRE_REQUEST_HEAD_BYTES(4)];
@@ -551,6 +573,7 @@ int main(void) {
     CASE(cancel_reaches_the_worker),
     CASE(client_that_is_gone_leaves_nothing),
     CASE(requests_may_be_split_anywhere),
+    CASE(fin_of_the_client_reaches_the_worker),
     CASE(unfinished_request_is_given_up),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,6 +148,18 @@ static void large_items_get_through(void **state) {
   forget(&o), forget(&s);
 }
 
+static void what_follows_an_early_answer_is_read_to_its_end(void **state) {
+  (void)state;
+  w->dir.workers[0].there = false;
+  struct outcome o = { 0 };
+  call(&o, "binary_echo", big, BIG);
+  run_ms(100);
+  assert_int_equal(o.done, 1);
+  forget(&o);
+  run_ms(3000);
+  assert_int_equal(rn_quic_stats(w->client.base.q)->streams, 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup_slow, teardown_slow)
 
 int main(void) {
@@ -155,6 +167,7 @@ int main(void) {
     CASE(slow_client_keeps_a_window_and_nobody_waiting),
     CASE(slow_client_that_goes_leaves_nothing),
     CASE(slow_worker_stops_its_client_only),
+    CASE(what_follows_an_early_answer_is_read_to_its_end),
     CASE(large_items_get_through),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
