@@ -26,7 +26,9 @@ static uint64_t calls_left(struct rn_node *n) {
   uint64_t left = 0;
   rn_node_sample(n, false);
   for (uint32_t i = 0; n->state != RN_NODE_NONE && i < n->topo.lcore_count; i++)
-    left += n->lcores[i].stats.rpc.draining != 0 ? n->lcores[i].stats.rpc.calls : 1;
+    left += n->lcores[i].stats.rpc.draining != 0
+                ? n->lcores[i].stats.rpc.calls + n->lcores[i].stats.forward.in_flight
+                : 1;
   return left;
 }
 

@@ -78,6 +78,14 @@ static void take_keys(struct rn_lcore *lc, const struct rn_msg *m) {
   rn_control_push(lc, RN_MSG_KEYS_DONE, &done, NULL, 0);
 }
 
+static void take_pool(struct rn_lcore *lc, const struct rn_msg *m) {
+  if (lc->director == NULL ||
+      rn_director_pool(lc->director, &m->pool, m->tail, m->tail_bytes) != RN_OK)
+    lc->stats.lcore.ring_corrupt++;
+  else if (lc->forwarding != NULL && m->pool.route < lc->view->topo.director.route_count)
+    rn_forwarding_changed(lc->forwarding, m->pool.route, lc->now_ns);
+}
+
 static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
   switch (m->type) {
   case RN_MSG_SIGN_RSP:
@@ -88,9 +96,7 @@ static void handle(struct rn_lcore *lc, const struct rn_msg *m) {
     shutdown_lcore(lc, &m->ctl_shutdown);
     break;
   case RN_MSG_POOL:
-    if (lc->director == NULL ||
-        rn_director_pool(lc->director, &m->pool, m->tail, m->tail_bytes) != RN_OK)
-      lc->stats.lcore.ring_corrupt++;
+    take_pool(lc, m);
     break;
   case RN_MSG_CTL_DRAIN:
     rn_rpc_server_drain(lc->rpc);

@@ -44,6 +44,14 @@ static void publish_cluster(struct rn_lcore *lc) {
   static_assert(sizeof(*d) == sizeof(lc->stats.director), "made from the same list");
   memcpy(&lc->stats.director, d, sizeof(*d));
   lc->info.workers_available = d->workers;
+  if (lc->forwarding == NULL)
+    return;
+  const struct rn_forward_stats *f = rn_forward_stats(rn_forwarding_forward(lc->forwarding));
+  const struct rn_pool_stats *p = rn_pool_stats(rn_forwarding_pool(lc->forwarding));
+  static_assert(sizeof(*f) == sizeof(lc->stats.forward) && sizeof(*p) == sizeof(lc->stats.pool),
+                "made from the same lists");
+  memcpy(&lc->stats.forward, f, sizeof(*f));
+  memcpy(&lc->stats.pool, p, sizeof(*p));
 }
 
 static void publish(struct rn_lcore *lc) {
@@ -90,6 +98,9 @@ static uint64_t next_expiry(const struct rn_lcore *lc) {
   uint64_t at = earlier(rn_quic_next_expiry(lc->quic), rn_rpc_server_next_expiry(lc->rpc));
   if (lc->director != NULL)
     at = earlier(at, rn_director_next_expiry(lc->director));
+  if (lc->forwarding != NULL)
+    at = earlier(at, earlier(rn_pool_next_expiry(rn_forwarding_pool(lc->forwarding)),
+                             rn_forward_next_expiry(rn_forwarding_forward(lc->forwarding))));
   if (lc->gossip == NULL)
     return at;
   return earlier(at,
@@ -106,6 +117,10 @@ static uint32_t fire_timers(struct rn_lcore *lc) {
   rn_rpc_server_timers(lc->rpc, lc->now_ns);
   if (lc->director != NULL)
     rn_director_timers(lc->director, lc->now_ns);
+  if (lc->forwarding != NULL) {
+    rn_pool_timers(rn_forwarding_pool(lc->forwarding), lc->now_ns);
+    rn_forward_timers(rn_forwarding_forward(lc->forwarding), lc->now_ns);
+  }
   if (lc->gossip != NULL) {
     rn_pool_timers(lc->gossip_pool, lc->now_ns);
     rn_gossip_timers(lc->gossip, lc->now_ns);

@@ -19,6 +19,7 @@
 #include "dataplane/port/link.h"
 #include "dataplane/serve/builtin.h"
 #include "dataplane/serve/director.h"
+#include "dataplane/serve/forward.h"
 #include "dataplane/steer.h"
 #include "dataplane/trace.h"
 #include "dataplane/tsc.h"
@@ -43,7 +44,8 @@ struct rn_lcore {
   struct rn_quic_tls *peer_tls; /* of connections that we dial; NULL: we dial none */
   struct rn_pool *gossip_pool;  /* NULL: no cluster */
   struct rn_gossip *gossip;
-  struct rn_director *director; /* NULL: it is none */
+  struct rn_director *director;     /* NULL: it is none */
+  struct rn_forwarding *forwarding; /* NULL: no calls are forwarded */
   struct rn_link *link;
   struct rn_kernel kernel; /* shared mode: watches the interface's addresses; fd -1: none */
   struct rn_stats_page *page;

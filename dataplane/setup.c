@@ -51,35 +51,56 @@ static int on_open(void *app, struct rn_quic_stream *s) {
   /* Whom we dial has nothing to ask: its own connections are for that. */
   return is_ours(s) ? RN_ERR_REFUSED : rn_rpc_server_stream_open(rpc_of(app), s);
 }
+/* Of a dialled connection: gossip's, or the forwarder's. */
+static bool is_gossip(const struct rn_lcore *lc, const struct rn_quic_stream *s) {
+  return rn_pool_of(rn_quic_stream_conn(s)) == lc->gossip_pool;
+}
+static struct rn_forward *forward_of(const struct rn_lcore *lc) {
+  return rn_forwarding_forward(lc->forwarding);
+}
+
 static void on_data(void *app, struct rn_quic_stream *s, const uint8_t *data, size_t len,
                     bool fin) {
   struct rn_lcore *lc = app;
   rn_tracer_bytes(&lc->tracer);
-  if (is_ours(s))
+  if (!is_ours(s))
+    rn_rpc_server_stream_data(lc->rpc, s, data, len, fin);
+  else if (is_gossip(lc, s))
     rn_gossip_stream_data(lc->gossip, s, data, len, fin);
   else
-    rn_rpc_server_stream_data(lc->rpc, s, data, len, fin);
+    rn_forward_stream_data(forward_of(lc), s, data, len, fin);
 }
 static void on_reset(void *app, struct rn_quic_stream *s, uint64_t code) {
-  (void)code;
-  if (is_ours(s))
-    rn_gossip_stream_reset(((struct rn_lcore *)app)->gossip, s);
+  struct rn_lcore *lc = app;
+  if (!is_ours(s))
+    rn_rpc_server_stream_reset(lc->rpc, s);
+  else if (is_gossip(lc, s))
+    rn_gossip_stream_reset(lc->gossip, s);
   else
-    rn_rpc_server_stream_reset(rpc_of(app), s);
+    rn_forward_stream_reset(forward_of(lc), s, code);
 }
 static void on_stop(void *app, struct rn_quic_stream *s) {
+  struct rn_lcore *lc = app;
   if (!is_ours(s))
-    rn_rpc_server_stream_stop(rpc_of(app), s);
+    rn_rpc_server_stream_stop(lc->rpc, s);
+  else if (!is_gossip(lc, s))
+    rn_forward_stream_stop(forward_of(lc), s);
 }
 static void on_writable(void *app, struct rn_quic_stream *s) {
+  struct rn_lcore *lc = app;
   if (!is_ours(s))
-    rn_rpc_server_stream_writable(rpc_of(app), s);
+    rn_rpc_server_stream_writable(lc->rpc, s);
+  else if (!is_gossip(lc, s))
+    rn_forward_stream_writable(forward_of(lc), s);
 }
 static void on_stream_closed(void *app, struct rn_quic_stream *s) {
-  if (is_ours(s))
-    rn_gossip_stream_closed(((struct rn_lcore *)app)->gossip, s);
+  struct rn_lcore *lc = app;
+  if (!is_ours(s))
+    rn_rpc_server_stream_closed(lc->rpc, s);
+  else if (is_gossip(lc, s))
+    rn_gossip_stream_closed(lc->gossip, s);
   else
-    rn_rpc_server_stream_closed(rpc_of(app), s);
+    rn_forward_stream_closed(forward_of(lc), s);
 }
 
 static void hand_over(struct rn_lcore *lc, uint32_t to, enum rn_net_kind kind,
@@ -305,6 +326,21 @@ static int make_gossip(struct rn_lcore *lc) {
   return err == RN_OK ? rn_relay_setup(lc) : err;
 }
 
+static int make_forwarding(struct rn_lcore *lc) {
+  struct rn_forwarding_params p = { .topo = &lc->view->topo,
+                                    .director = lc->director,
+                                    .quic = lc->quic,
+                                    .rpc = lc->rpc,
+                                    .local = source_for,
+                                    .ctx = lc };
+  size_t bytes = rn_forwarding_footprint(p.topo);
+  if (bytes == 0)
+    return RN_OK;
+  fill_random(NULL, p.hash_key, sizeof(p.hash_key));
+  void *mem = rn_lcore_memory(bytes);
+  return mem != NULL ? rn_forwarding_init(mem, &p, &lc->forwarding) : RN_ERR_SYS;
+}
+
 static int make_director(struct rn_lcore *lc, void *load) {
   const struct rn_topo *t = &lc->view->topo;
   uint64_t seed;
@@ -315,7 +351,9 @@ static int make_director(struct rn_lcore *lc, void *load) {
   int err = mem != NULL ? rn_director_init(mem, &t->director, load, t->lcore_count, lc->idx, seed,
                                            &lc->director)
                         : RN_ERR_SYS;
-  return err == RN_OK ? rn_director_serve(lc->director, lc->rpc, fill_random, NULL) : err;
+  if (err == RN_OK)
+    err = rn_director_serve(lc->director, lc->rpc, fill_random, NULL);
+  return err == RN_OK ? make_forwarding(lc) : err;
 }
 
 static int make_steer(struct rn_lcore *lc, void *rings) {

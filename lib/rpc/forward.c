@@ -295,6 +295,7 @@ void rn_forward_timers(struct rn_forward *f, uint64_t now_ns) {
   rn_wheel_fire(f->wheel, now_ns, on_timer, f);
 }
 
+uint64_t rn_forward_now(const struct rn_forward *f) { return f->now_ns; }
 const struct rn_forward_stats *rn_forward_stats(const struct rn_forward *f) { return &f->stats; }
 
 uint64_t rn_forward_fail_calls(struct rn_forward *f, uint32_t n) {

@@ -119,6 +119,9 @@ void rn_forward_stream_closed(struct rn_forward *f, struct rn_quic_stream *s);
 uint64_t rn_forward_next_expiry(const struct rn_forward *f);
 void rn_forward_timers(struct rn_forward *f, uint64_t now_ns);
 
+/* The now_ns of what it is at work on, or was last: for ops. */
+uint64_t rn_forward_now(const struct rn_forward *f);
+
 /* The counters so far; the pointer stays valid. */
 const struct rn_forward_stats *rn_forward_stats(const struct rn_forward *f);
 /* Tests: from now on every n-th call object, or buffer, is refused as if there were none; 0: none. Return how many were since the last call.

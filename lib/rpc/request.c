@@ -166,14 +166,15 @@ void request_feed(struct rn_call *c, const uint8_t *data, size_t len, bool fin) 
   if (n < c->need && !fin)
     goto keep;
   const struct rn_handler *h = NULL;
-  void *route = c->v->diversion != NULL ? streaming_route(c, buf, n) : NULL;
+  const bool diverts = c->v->diversion != NULL && c->v->stats.draining == 0;
+  void *route = diverts ? streaming_route(c, buf, n) : NULL;
   if (route != NULL) {
     leave_with(c, route, RN_HANDLER_STREAMING, buf, n, fin);
     return;
   }
   switch (rn_rpc_classify(c->v->methods, buf, n, &h, &name_bytes)) {
   case RN_RPC_UNARY:
-    route = c->v->diversion != NULL ? unary_route(c, buf, n) : NULL;
+    route = diverts ? unary_route(c, buf, n) : NULL;
     if (route != NULL) {
       leave_with(c, route, RN_HANDLER_UNARY, buf, n, fin);
       return;

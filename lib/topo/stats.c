@@ -34,6 +34,12 @@ const struct rn_metric_desc rn_metric_descs[RN_STATS_VALUES] = {
 #define GROUP "director"
 #include "schema/metrics/director.def"
 #undef GROUP
+#define GROUP "forward"
+#include "schema/metrics/forward.def"
+#undef GROUP
+#define GROUP "pool"
+#include "schema/metrics/pool.def"
+#undef GROUP
 };
 #undef RN_METRIC
 

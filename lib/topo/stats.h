@@ -36,6 +36,12 @@ struct rn_lcore_stats {
   struct rn_stats_director {
 #include "schema/metrics/director.def"
   } director;
+  struct rn_stats_forward {
+#include "schema/metrics/forward.def"
+  } forward;
+  struct rn_stats_pool {
+#include "schema/metrics/pool.def"
+  } pool;
 #undef RN_METRIC
 };
 
@@ -62,7 +68,8 @@ enum rn_metric_kind { RN_METRIC_COUNTER, RN_METRIC_GAUGE };
 
 /* One metric of rn_lcore_stats, in the order of its members. */
 struct rn_metric_desc {
-  const char *group; /* "lcore", "port", "net", "quic", "rpc", "gossip", "director" */
+  const char
+      *group; /* "lcore", "port", "net", "quic", "rpc", "gossip", "director", "forward", "pool" */
   const char *name;
   enum rn_metric_kind kind;
   const char *unit;
