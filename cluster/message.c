@@ -183,7 +183,9 @@ static void take(struct rn_cluster *c, struct rn_swim_update *u, struct rn_bin_s
     return;
   if (who->user != NULL && who->state != RN_SWIM_SUSPECT)
     rn_verdict_acquit(c, who);
-  if (changes & RN_MEMBER_REFUTE && u->state != RN_SWIM_ALIVE)
+  /* The published nodes suspect whom they lost by their own defect. */
+  const struct rn_member *by = rn_members_by_id(c->members, sender);
+  if (changes & RN_MEMBER_REFUTE && u->state != RN_SWIM_ALIVE && by != NULL && rn_cluster_own(by))
     rn_health_bad(&c->health);
   if (changes != 0)
     rn_cluster_changed(c, who, changes);

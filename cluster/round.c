@@ -187,12 +187,22 @@ static void look_for_partition(struct rn_cluster *c, uint64_t now_ns) {
 
 /* A published node whose connection to us once failed gets no answer from us ever again, by its own defect, and each time that it asks it takes us for one
  * incarnation more suspect. What we say of ourselves in the Ping of each round has to be above that, however many do so. */
-static void refute_in_advance(struct rn_cluster *c) {
+static bool refute_in_advance(struct rn_cluster *c) {
   bool published = false;
   for (uint32_t i = 0; i < c->watch_count && !published; i++)
     published = !rn_cluster_own(c->watches[i].who);
   if (published)
-    rn_members_rise(c->members, c->cfg.interval_ns / RN_CLUSTER_RISE_NS + 1);
+    rn_members_rise(c->members, c->cfg.interval_ns / RN_CLUSTER_RISE_NS / 2 + 1);
+  return published;
+}
+
+void rn_round_half(struct rn_cluster *c, uint64_t now_ns) {
+  c->half_ns = UINT64_MAX;
+  (void)refute_in_advance(c);
+  for (uint32_t i = 0; i < c->watch_count; i++) {
+    if (!rn_cluster_own(c->watches[i].who))
+      rn_round_probe(c, c->watches[i].who, now_ns);
+  }
 }
 
 void rn_round(struct rn_cluster *c, uint64_t now_ns) {
@@ -202,7 +212,8 @@ void rn_round(struct rn_cluster *c, uint64_t now_ns) {
   look_for_partition(c, now_ns);
   if (c->watches_stale)
     rewatch(c, now_ns);
-  refute_in_advance(c);
+  if (refute_in_advance(c))
+    c->half_ns = now_ns + (c->round_ns - now_ns) / 2;
   for (uint32_t i = 0; i < c->watch_count; i++) {
     c->watches[i].again = false;
     rn_round_probe(c, c->watches[i].who, now_ns);

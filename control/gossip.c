@@ -12,7 +12,7 @@
 #include "sys/log.h"
 #include "util/err.h"
 
-#define SAVE_NS UINT64_C(2000000000)
+#define SAVE_NS UINT64_C(500000000)
 /* How long it takes to learn again who there is. */
 #define HOLD_ROUNDS 3u
 
@@ -63,6 +63,24 @@ static void publish_self(struct rn_gossiper *g) {
   send_self(g);
 }
 
+/* rpcnetd writes, and waits for the disk: not more often than that. */
+static void save(struct rn_gossiper *g) {
+  char *text;
+  size_t len;
+  uint32_t left_out;
+  if (!g->unsaved || g->node->cfg->cluster.state_file[0] == '\0' ||
+      now_ns() - g->saved_ns < SAVE_NS ||
+      rn_state_write(rn_cluster_members(g->cluster), &text, &len, &left_out) != RN_OK)
+    return;
+  if (rn_node_save(g->node, text, len) == RN_OK) {
+    g->unsaved = false;
+    g->saved_ns = now_ns();
+    if (left_out > 0)
+      rn_warn("cluster.state_file: no room for %u members", left_out);
+  }
+  free(text);
+}
+
 static void on_timer(uv_timer_t *t);
 
 /* After whatever may have changed the cluster: what we say of us, and when it wants to be woken. */
@@ -75,6 +93,7 @@ static void settle(struct rn_gossiper *g) {
     const uint64_t due = rn_directory_next_ns(g->directory);
     next = due < next ? due : next;
   }
+  save(g);
   const uint64_t ms = next > now ? (next - now + RN_NS_PER_MS - 1) / RN_NS_PER_MS : 0;
   uv_timer_start(&g->timer, on_timer, ms, 0);
 }
@@ -300,24 +319,6 @@ void rn_gossiper_on_message(struct rn_gossiper *g, uint32_t lcore_idx, const str
   else
     rn_cluster_failed(g->cluster, m->gossip_came.id, now_ns());
   settle(g);
-}
-
-/* rpcnetd writes, and waits for the disk: not more often than that. */
-static void save(struct rn_gossiper *g) {
-  char *text;
-  size_t len;
-  uint32_t left_out;
-  if (!g->unsaved || g->node->cfg->cluster.state_file[0] == '\0' ||
-      now_ns() - g->saved_ns < SAVE_NS ||
-      rn_state_write(rn_cluster_members(g->cluster), &text, &len, &left_out) != RN_OK)
-    return;
-  if (rn_node_save(g->node, text, len) == RN_OK) {
-    g->unsaved = false;
-    g->saved_ns = now_ns();
-    if (left_out > 0)
-      rn_warn("cluster.state_file: no room for %u members", left_out);
-  }
-  free(text);
 }
 
 void rn_gossiper_second(struct rn_gossiper *g) {
