@@ -238,16 +238,13 @@ void rn_forward_stream_writable(struct rn_forward *f, struct rn_quic_stream *s) 
 
 void rn_forward_stream_closed(struct rn_forward *f, struct rn_quic_stream *s) {
   struct fwd_try *t = rn_quic_stream_user(s);
-  rn_pool_stream_closed(rn_quic_stream_conn(s));
   if (t == NULL)
     return;
   set_now(f);
-  if (t->call->from == t && t->call->resp_fin) {
+  if (t->call->from == t && t->call->resp_fin)
     try_spent(t);
-    return;
-  }
-  t->s = NULL;
-  try_failed(t, RN_FORWARD_BROKEN, WHY_BROKEN);
+  else
+    try_lost(t);
 }
 
 /* ---- time ---- */

@@ -131,7 +131,9 @@ int try_begin(struct fwd_call *k, struct fwd_try *t, const uint8_t *head, size_t
 void try_failed(struct fwd_try *t, enum rn_forward_outcome how, enum why why);
 /* t ends, whatever it was doing. Its stream, if it is still there, is given up unless its answer is complete. */
 void try_end(struct fwd_try *t, enum rn_forward_outcome how);
+/* Its stream was closed: behind the end of the answer, or too soon. The call may be gone after the latter. */
 void try_spent(struct fwd_try *t);
+void try_lost(struct fwd_try *t);
 /* k is answered by t: no other try goes on, and there will be none. */
 void try_wins(struct fwd_try *t);
 /* No byte of an answer has come for long: a hedge, or another worker in the place of one who is late. */

@@ -108,23 +108,35 @@ int try_begin(struct fwd_call *k, struct fwd_try *t, const uint8_t *head, size_t
 
 /* ---- end ---- */
 
+/* The stream has nothing more to do with the call, and is not in use any more: it is not waited for its end, which ngtcp2 1.22.1 never sees when it was
+ * stopped while bytes behind a gap had come. The connection's end, after its idle timeout, is that of the stream then. */
+static void part(struct fwd_try *t) {
+  if (t->s == NULL)
+    return;
+  rn_quic_stream_set_user(t->s, NULL);
+  rn_pool_stream_closed(rn_quic_stream_conn(t->s));
+  t->s = NULL;
+}
+
+static void give_up_stream(struct fwd_try *t, enum rn_forward_outcome how) {
+  if (how != RN_FORWARD_ANSWERED) {
+    rn_quic_stream_stop(t->s, 0);
+    rn_quic_stream_reset(t->s, 0);
+    return;
+  }
+  /* As the published client does once it has read the answer. */
+  bool all = t->sent == t->call->req.end;
+  if (!t->fin_sent && (!all || rn_quic_stream_write(t->s, NULL, 0, true) != RN_OK))
+    rn_quic_stream_reset(t->s, 0);
+}
+
 void try_end(struct fwd_try *t, enum rn_forward_outcome how) {
   struct rn_forward *f = t->call->f;
   if (t->state == TRY_WAITING)
     rn_pool_unwait(f->pool, &t->w);
-  if (t->s != NULL) {
-    rn_quic_stream_set_user(t->s, NULL);
-    if (how == RN_FORWARD_ANSWERED) {
-      /* As the published client does once it has read the answer. */
-      bool all = t->sent == t->call->req.end;
-      if (!t->fin_sent && (!all || rn_quic_stream_write(t->s, NULL, 0, true) != RN_OK))
-        rn_quic_stream_reset(t->s, 0);
-    } else {
-      rn_quic_stream_stop(t->s, 0);
-      rn_quic_stream_reset(t->s, 0);
-    }
-    t->s = NULL;
-  }
+  if (t->s != NULL)
+    give_up_stream(t, how);
+  part(t);
   try_set_state(t, TRY_EV_ENDED);
   f->stats.broken += how == RN_FORWARD_BROKEN;
   f->stats.late += how == RN_FORWARD_LATE;
@@ -132,8 +144,13 @@ void try_end(struct fwd_try *t, enum rn_forward_outcome how) {
 }
 
 void try_spent(struct fwd_try *t) {
-  t->s = NULL;
+  part(t);
   try_set_state(t, TRY_EV_SPENT);
+}
+
+void try_lost(struct fwd_try *t) {
+  part(t);
+  try_failed(t, RN_FORWARD_BROKEN, WHY_BROKEN);
 }
 
 void try_wins(struct fwd_try *t) {

@@ -84,7 +84,7 @@ int rn_pool_get(struct rn_pool *p, uint64_t now_ns, const struct rn_addr *peer,
 /* w waits no longer; one that does not is fine. */
 void rn_pool_unwait(struct rn_pool *p, struct rn_pool_waiter *w);
 
-/* A stream was opened on a pool's connection, or is gone: its stream_closed event came. */
+/* A stream was opened on a pool's connection; it is not in use any more, at the latest when its stream_closed event came. */
 void rn_pool_stream_opened(struct rn_quic_conn *c);
 void rn_pool_stream_closed(struct rn_quic_conn *c);
 
