@@ -79,14 +79,32 @@ int rn_pool_configure(struct rn_pool *p, const struct rn_pool_config *cfg) {
 
 /* ---- peers ---- */
 
-struct pool_peer *peer_find(const struct rn_pool *p, const struct rn_addr *addr) {
+static struct pool_peer *look_up(const struct rn_pool *p, const struct rn_addr *addr) {
   uint32_t idx;
   if (!rn_cidmap_get(p->by_addr, (const uint8_t *)"", 0, addr, &idx))
     return NULL;
   return rn_slab_at(p->peers, idx);
 }
 
+static uint32_t near_idx(const struct rn_addr *a) {
+  uint32_t last = a->family == 4 ? a->ip[3] : (uint32_t)a->ip[15] ^ a->ip[14];
+  return (last ^ a->port) & (NEAR_PEERS - 1);
+}
+
+struct pool_peer *peer_find(struct rn_pool *p, const struct rn_addr *addr) {
+  struct pool_peer **near = &p->near[near_idx(addr)];
+  if (*near != NULL && rn_addr_eq(&(*near)->addr, addr))
+    return *near;
+  struct pool_peer *peer = look_up(p, addr);
+  if (peer != NULL)
+    *near = peer;
+  return peer;
+}
+
 static void peer_forget(struct rn_pool *p, struct pool_peer *peer) {
+  struct pool_peer **near = &p->near[near_idx(&peer->addr)];
+  if (*near == peer)
+    *near = NULL;
   rn_cidmap_del(p->by_addr, (const uint8_t *)"", 0, &peer->addr);
   rn_list_remove(&peer->spare_node);
   rn_list_remove(&peer->dial_node);
@@ -308,7 +326,7 @@ void rn_pool_revive(struct rn_pool *p, uint64_t now_ns, const struct rn_addr *ad
 }
 
 uint32_t rn_pool_ready(const struct rn_pool *p, const struct rn_addr *addr) {
-  const struct pool_peer *peer = peer_find(p, addr);
+  const struct pool_peer *peer = look_up(p, addr);
   return peer != NULL ? peer->link_count - peer->dialling : 0;
 }
 
@@ -351,7 +369,16 @@ static bool peer_ok(const struct rn_pool *p, const struct pool_peer *peer,
   bool used = links > 0 || peer->warm > 0 || !rn_list_empty(&peer->waiters) ||
               !rn_list_empty(&peer->dial_node);
   return links == peer->link_count && dialling == peer->dialling && !peer->busy &&
-         used == rn_list_empty(&peer->spare_node) && peer_find(p, &peer->addr) == peer;
+         used == rn_list_empty(&peer->spare_node) && look_up(p, &peer->addr) == peer;
+}
+
+static bool near_ok(const struct rn_pool *p) {
+  for (uint32_t i = 0; i < NEAR_PEERS; i++) {
+    const struct pool_peer *peer = p->near[i];
+    if (peer != NULL && (near_idx(&peer->addr) != i || look_up(p, &peer->addr) != peer))
+      return false;
+  }
+  return true;
 }
 
 int rn_pool_check(const struct rn_pool *p) {
@@ -371,5 +398,5 @@ int rn_pool_check(const struct rn_pool *p) {
             st->peers == rn_cidmap_count(p->by_addr) && st->conns == rn_slab_in_use(p->links) &&
             st->conns >= st->conns_ready + st->conns_dialling &&
             (st->conns > 0 || st->streams == 0);
-  return ok && rn_wheel_check(p->wheel) == RN_OK ? RN_OK : RN_ERR_STATE;
+  return ok && near_ok(p) && rn_wheel_check(p->wheel) == RN_OK ? RN_OK : RN_ERR_STATE;
 }

@@ -42,7 +42,11 @@ struct pool_peer {
   bool busy : 1; /* its waiters are being told: it stays */
 };
 
+#define NEAR_PEERS 64u /* a power of two */
+
 struct rn_pool {
+  struct pool_peer *near
+      [NEAR_PEERS]; /* by near_idx: found last, so that most calls need no hash of the address; NULL: nobody */
   struct rn_quic *quic;
   struct rn_pool_config cfg;
   int (*local)(void *ctx, const struct rn_addr *peer, struct rn_addr *out);
@@ -59,7 +63,7 @@ struct rn_pool {
 };
 
 /* pool.c */
-struct pool_peer *peer_find(const struct rn_pool *p, const struct rn_addr *addr);
+struct pool_peer *peer_find(struct rn_pool *p, const struct rn_addr *addr);
 /* Has rn_pool_timers look at whether to dial. */
 void peer_wants_dial(struct rn_pool *p, struct pool_peer *peer);
 /* Gives those who wait what connections can carry now. */
