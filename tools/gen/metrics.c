@@ -35,6 +35,10 @@ static const struct {
            "kernel's, which has its own copy of each" },
   { "quic", "The QUIC endpoint of each lcore" },
   { "rpc", "Calls, per lcore" },
+  { "gossip", "Messages of the cluster between peers and control, per lcore" },
+  { "director", "Whom a director chooses, per lcore" },
+  { "forward", "Calls that a director forwards, per lcore" },
+  { "pool", "Connections to workers over which it does, per lcore" },
 };
 
 static void write_head(FILE *out, const char *name, const char *help) {

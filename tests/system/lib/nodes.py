@@ -14,6 +14,14 @@ def run(*args, **kwargs):
     return subprocess.run(args, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs).stdout
 
 
+def namespace():
+    """A process that holds a network namespace of its own."""
+    holder = subprocess.Popen(["unshare", "-n", "sleep", "7200"])
+    own = os.stat("/proc/self/ns/net").st_ino
+    wait(5, lambda: os.stat(f"/proc/{holder.pid}/ns/net").st_ino != own, 0.005)
+    return holder
+
+
 class Node:
     """One rpcnetd. options: sections of its configuration, by name, that go beyond the common ones."""
 
@@ -25,19 +33,18 @@ class Node:
         self.log_path = os.path.join(self.directory, "log")
         self.process = None
         os.makedirs(self.directory)
-        self.holder = subprocess.Popen(["unshare", "-n", "sleep", "7200"])
+        self.holder = namespace()
         self._attach()
         self.configure()
 
     def _attach(self):
-        inside, bridge = f"rn{self.index}", self.world.holder.pid
-        wait(2, lambda: subprocess.run(["nsenter", "-n", "-t", str(self.holder.pid), "true"]).returncode == 0)
+        inside = f"rn{self.index}"
         self.world.bridge("ip", "link", "add", f"br{self.index}", "type", "veth", "peer", "name", inside, "netns", str(self.holder.pid))
         self.world.bridge("ip", "link", "set", f"br{self.index}", "master", "sw0", "up")
         self.inside("ip", "link", "set", "lo", "up")
         self.inside("ip", "address", "add", f"{self.address}/16", "dev", inside)
         self.inside("ip", "link", "set", inside, "up")
-        self.interface, self.bridge_ns = inside, bridge
+        self.interface = inside
 
     def inside(self, *args, **kwargs):
         return run("nsenter", "-n", "-t", str(self.holder.pid), *args, **kwargs)
@@ -68,6 +75,11 @@ class Node:
         if p.returncode != 0:
             return None
         return json.loads(p.stdout) if p.stdout.strip().startswith("{") else {}
+
+    def ctl_lines(self, *args):
+        """The same for an answer of a line each."""
+        p = subprocess.run([os.path.join(BUILD, "tools/rpcnetctl"), "--socket", self.socket, "--json", *args], stdout=subprocess.PIPE, text=True)
+        return [json.loads(line) for line in p.stdout.splitlines()]
 
     def members(self):
         """id -> member, as this node sees the cluster."""
@@ -137,8 +149,7 @@ class World:
         os.chmod(self.work, 0o755)
         self.nodes = []
         run("tools/certs", os.path.join(self.work, "tls"))
-        self.holder = subprocess.Popen(["unshare", "-n", "sleep", "7200"])
-        wait(2, lambda: subprocess.run(["nsenter", "-n", "-t", str(self.holder.pid), "true"]).returncode == 0)
+        self.holder = namespace()
         self.bridge("ip", "link", "add", "name", "sw0", "type", "bridge")
         self.bridge("ip", "link", "set", "sw0", "up")
 
