@@ -242,9 +242,10 @@ static bool usable(const struct rn_addr *addr) {
 }
 
 static void warn_of_strangers(struct rn_gossiper *g) {
-  if (!g->warned && !g->node->cfg->tls.require_client_cert)
+  if (!g->warned && !g->node->cfg->tls.require_client_cert &&
+      g->node->cfg->cluster.allowed_certs_count == 0)
     rn_warn("cluster: whoever can connect can tell this node who is a member: set "
-            "tls.require_client_cert where that matters");
+            "tls.require_client_cert or cluster.allowed_certs where that matters");
   g->warned = true;
 }
 

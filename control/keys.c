@@ -35,6 +35,7 @@ struct rn_keys {
   char *cert_pem;
   size_t cert_bytes;
   enum key_kind kind;
+  bool dials;
   char type[16];
   char subject[256];
 };
@@ -229,6 +230,9 @@ fail:
   rn_keys_free(k);
   return err;
 }
+
+void rn_keys_set_dials(struct rn_keys *k, bool dials) { k->dials = dials; }
+bool rn_keys_dials(const struct rn_keys *k) { return k->dials; }
 
 void rn_keys_free(struct rn_keys *k) {
   if (k == NULL)

@@ -16,6 +16,10 @@ struct rn_keys; /* certificate chain and private key */
  * secrets may then be swapped out. */
 bool rn_keys_init(void);
 
+/* The node also connects to others, and proves who it is by this certificate: signatures of clients are made, too. False at first. */
+void rn_keys_set_dials(struct rn_keys *k, bool dials);
+bool rn_keys_dials(const struct rn_keys *k);
+
 /* Reads a PEM chain (leaf first) and its PEM private key from their current positions: P-256, P-384, RSA of 2048 to 4096 bits, or Ed25519.
  * The descriptors stay the caller's; the names stand for them in why. RN_OK; RN_ERR_CONFIG with why (a file that is not PEM,
  * a kind of key that TLS 1.3 servers cannot use here, a key that is not the certificate's), RN_ERR_SYS with why. */

@@ -217,6 +217,7 @@ static int run(const char *config) {
     return EXIT_FAILURE;
   loop.data = NULL;
   node.cfg = &startup.cfg;
+  rn_keys_set_dials(startup.keys, startup.cfg.cluster.enabled);
   node.keys = startup.keys;
   node.ca_pem = startup.ca_pem;
   node.ca_bytes = startup.ca_bytes;

@@ -11,17 +11,21 @@
 
 #define PAD_BYTES 64
 
-static const char context[] = "TLS 1.3, server CertificateVerify"; /* its NUL is the separator */
+/* The NUL is the separator. */
+static const char of_server[] = "TLS 1.3, server CertificateVerify";
+static const char of_client[] = "TLS 1.3, client CertificateVerify";
+_Static_assert(sizeof(of_server) == sizeof(of_client), "told apart by what is said, not by length");
 
-bool rn_sign_is_certificate_verify(const uint8_t *tbs, size_t len) {
-  static const size_t head = PAD_BYTES + sizeof(context);
+bool rn_sign_is_certificate_verify(const struct rn_keys *k, const uint8_t *tbs, size_t len) {
+  static const size_t head = PAD_BYTES + sizeof(of_server);
   if (len != head + 32 && len != head + 48) /* SHA-256, SHA-384: the hashes of TLS 1.3's suites */
     return false;
   for (size_t i = 0; i < PAD_BYTES; i++) {
     if (tbs[i] != 0x20)
       return false;
   }
-  return memcmp(tbs + PAD_BYTES, context, sizeof(context)) == 0;
+  return memcmp(tbs + PAD_BYTES, of_server, sizeof(of_server)) == 0 ||
+         (rn_keys_dials(k) && memcmp(tbs + PAD_BYTES, of_client, sizeof(of_client)) == 0);
 }
 
 /* The digest of a SignatureScheme; NULL for Ed25519, which has its own. */
@@ -42,7 +46,7 @@ static const EVP_MD *digest_of(uint16_t scheme) {
 
 int rn_sign(const struct rn_keys *k, uint16_t scheme, const uint8_t *tbs, size_t len, uint8_t *sig,
             size_t *sig_bytes) {
-  if (!rn_sign_is_certificate_verify(tbs, len) || !rn_keys_can(k, scheme))
+  if (!rn_sign_is_certificate_verify(k, tbs, len) || !rn_keys_can(k, scheme))
     return RN_ERR_REFUSED;
   bool pss = scheme >= 0x0804 && scheme <= 0x0806;
   EVP_PKEY_CTX *pctx = NULL; /* ctx owns it */

@@ -50,7 +50,7 @@ void rn_signer_submit(struct rn_signer *s, const struct rn_sign_job *j) {
   now.sig_bytes = 0;
   /* What will be refused needs no thread. */
   bool wait = rn_keys_slow(s->keys) && rn_keys_can(s->keys, j->scheme) &&
-              rn_sign_is_certificate_verify(j->tbs, j->tbs_bytes);
+              rn_sign_is_certificate_verify(s->keys, j->tbs, j->tbs_bytes);
   if (!wait) {
     sign(s->keys, &now);
     finish(s, &now);

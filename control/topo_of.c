@@ -140,6 +140,9 @@ static void fill_cluster(const struct rn_config *cfg, struct rn_topo_cluster *t)
   t->idle_timeout_ns = cfg->director.idle_timeout_ns;
   t->connect_timeout_ns = cfg->director.connect_timeout_ns;
   snprintf(t->server_name, sizeof(t->server_name), "%s", cfg->cluster.server_name);
+  t->allowed_count = at_most(cfg->cluster.allowed_certs_count, RN_TOPO_ALLOWED_MAX);
+  for (uint32_t i = 0; i < t->allowed_count; i++)
+    memcpy(t->allowed[i], cfg->cluster.allowed_certs[i].sha256, sizeof(t->allowed[i]));
 }
 
 static int fill_keys(const struct rn_config *cfg, const struct rn_topo_inputs *in,

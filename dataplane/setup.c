@@ -236,6 +236,8 @@ static int make_peer_tls(struct rn_lcore *lc, char *why, size_t why_bytes) {
   if (!lc->view->topo.cluster.enabled)
     return RN_OK;
   cfg.ca_pem = rn_topo_peer_ca(lc->view, &cfg.ca_pem_bytes);
+  cfg.cert_pem =
+      rn_topo_cert(lc->view, &cfg.cert_pem_bytes); /* for peers that want to know who asks */
   return rn_quic_tls_new(&cfg, &lc->peer_tls, why, why_bytes);
 }
 

@@ -5,7 +5,9 @@
 #include "util/err.h"
 #include "wire/swim.h"
 
+#include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #define HEARD_MAX                                                                                  \
   1024u /* requests that wait for control: a cluster's whole round comes in spread over its interval */
@@ -31,7 +33,11 @@ static void on_failed(void *ctx, uint32_t id, int why) { say_what_came(ctx, id, 
 
 int rn_relay_setup(struct rn_lcore *lc) {
   static const struct rn_gossip_limits lim = { .heard = HEARD_MAX, .asks = ASKS_MAX };
-  const struct rn_gossip_config cfg = { .ping_ns = lc->view->topo.cluster.ping_interval_ns };
+  const struct rn_topo_cluster *t = &lc->view->topo.cluster;
+  struct rn_gossip_config cfg = { .ping_ns = t->ping_interval_ns,
+                                  .allowed_count = t->allowed_count };
+  static_assert(sizeof(cfg.allowed) == sizeof(t->allowed), "one list");
+  memcpy(cfg.allowed, t->allowed, sizeof(cfg.allowed));
   const struct rn_gossip_io io = {
     .heard = on_heard, .answered = on_answered, .failed = on_failed, .ctx = lc
   };

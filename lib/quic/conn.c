@@ -570,6 +570,9 @@ bool rn_quic_conn_above_share(const struct rn_quic_conn *c, uint32_t total) {
   return c->stream_count > (share > 0 ? share : 1);
 }
 
+const uint8_t *rn_quic_conn_peer_sha256(const struct rn_quic_conn *c) {
+  return c->tls.peer_known ? c->tls.peer_sha256 : NULL;
+}
 bool rn_quic_conn_is_server(const struct rn_quic_conn *c) { return c->server; }
 bool rn_quic_conn_is_ready(const struct rn_quic_conn *c) {
   return c->state == CONN_READY && !c->close_wanted;

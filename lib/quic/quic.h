@@ -282,6 +282,8 @@ uint64_t
 rn_quic_conn_rtt_ns(const struct rn_quic_conn *c); /* smoothed; 0 before the first sample */
 /* When the last datagram of c was read, or it was made. */
 uint64_t rn_quic_conn_heard_ns(const struct rn_quic_conn *c);
+/* SHA-256 of the DER form of the certificate that the peer had; NULL: it had none, or the handshake is not completed. Valid as long as c. */
+const uint8_t *rn_quic_conn_peer_sha256(const struct rn_quic_conn *c);
 /* PING after so much silence, for this connection alone; 0: none. */
 void rn_quic_conn_keep_alive(struct rn_quic_conn *c, uint64_t interval_ns);
 void rn_quic_conn_set_user(struct rn_quic_conn *c, void *user);

@@ -65,6 +65,8 @@ void rn_tls_thread_fini(void);
 /* The active_connection_id_limit that peers are told, whatever larger one ngtcp2 was given to enforce. */
 #define RN_TLS_CID_LIMIT 6u
 
+#define RN_TLS_FINGERPRINT_BYTES 32u /* SHA-256 of a certificate's DER form */
+
 struct rn_tls_rx_block; /* CRYPTO bytes TLS has not taken yet */
 struct rn_sign_job;
 
@@ -87,6 +89,8 @@ struct rn_tls_conn {
   enum rn_aead_suite suite;
   bool suite_known;
   bool server;
+  bool peer_known; /* peer_sha256 is set */
+  uint8_t peer_sha256[RN_TLS_FINGERPRINT_BYTES];
   bool hello_seen; /* server: the whole ClientHello was there once */
   bool done;       /* handshake completed on the TLS side */
   bool ending;     /* in fini: callbacks leave conn alone */

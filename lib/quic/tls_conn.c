@@ -289,6 +289,14 @@ static int alpn_agreed(struct rn_tls_conn *tc) {
   return bytes == tc->tls->alpn[0] && memcmp(name, tc->tls->alpn + 1, bytes) == 0;
 }
 
+/* Whose certificate it was: TLS, which knows, is released later. */
+static void note_peer(struct rn_tls_conn *tc) {
+  const X509 *cert = SSL_get0_peer_certificate(tc->ssl);
+  unsigned int n = 0;
+  tc->peer_known = cert != NULL && X509_digest(cert, EVP_sha256(), tc->peer_sha256, &n) == 1 &&
+                   n == sizeof(tc->peer_sha256);
+}
+
 /* One step of the handshake. 1: complete; 0: waits for bytes or a signature; else an NGTCP2_ERR. */
 static int handshake(struct rn_tls_conn *tc) {
   rn_sign_set_slot(tc->tls->sign, &tc->sign);
@@ -312,6 +320,7 @@ static int handshake(struct rn_tls_conn *tc) {
   }
   SSL_clear_mode(tc->ssl, SSL_MODE_ASYNC);
   tc->done = true;
+  note_peer(tc);
   ngtcp2_conn_tls_handshake_completed(tc->conn);
   return 1;
 }

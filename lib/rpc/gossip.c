@@ -86,6 +86,14 @@ static void answer_ourselves(struct rn_gossip *g, struct rn_call *c, enum rn_swi
   rn_call_gossip(c, buf, w.len);
 }
 
+static bool is_allowed(const struct rn_gossip *g, const struct rn_quic_conn *c) {
+  const uint8_t *peer = rn_quic_conn_peer_sha256(c);
+  bool found = g->cfg.allowed_count == 0;
+  for (uint32_t i = 0; !found && peer != NULL && i < g->cfg.allowed_count; i++)
+    found = memcmp(g->cfg.allowed[i], peer, sizeof(g->cfg.allowed[i])) == 0;
+  return found;
+}
+
 static void on_request(struct rn_call *c, const uint8_t *msg, size_t len) {
   struct rn_gossip *g = gossip_of(c);
   struct rn_swim_msg m;
@@ -95,6 +103,11 @@ static void on_request(struct rn_call *c, const uint8_t *msg, size_t len) {
   int err = rn_swim_get(msg, len, &m, &used);
   RN_ASSERT(err == RN_OK && m.from.len <= PEER_ID_MAX); /* the server and classify have looked */
   g->stats.heard++;
+  if (!is_allowed(g, rn_call_conn(c))) {
+    g->stats.forbidden++;
+    rn_call_gossip(c, NULL, 0);
+    return;
+  }
   rn_quic_conn_keep_alive(rn_call_conn(c), g->cfg.ping_ns);
   struct heard *h = heard_take(g, c, &place);
   if (h == NULL) {

@@ -39,8 +39,13 @@ struct rn_gossip_io {
   void *ctx;
 };
 
+#define RN_GOSSIP_ALLOWED_MAX 64u
+
 struct rn_gossip_config {
-  uint64_t ping_ns; /* PING after so much silence on connections that gossip; 0: none */
+  uint64_t ping_ns;       /* PING after so much silence on connections that gossip; 0: none */
+  uint32_t allowed_count; /* 0: whoever can connect may gossip */
+  uint8_t allowed[RN_GOSSIP_ALLOWED_MAX]
+                 [32]; /* SHA-256 of client certificates that may; others get FIN */
 };
 
 struct rn_gossip_stats {

@@ -127,6 +127,7 @@ struct rn_topo_rpc {
 
 /* What an lcore needs for connections that it opens itself: to peers for gossip, to workers for
  * calls that it forwards. All zero unless enabled. */
+#define RN_TOPO_ALLOWED_MAX 64u
 struct rn_topo_cluster {
   uint32_t enabled;                            /* 0 or 1; 1 needs tls.peer_ca */
   uint32_t conns_per_worker;                   /* 1..64 */
@@ -134,6 +135,9 @@ struct rn_topo_cluster {
   uint64_t idle_timeout_ns;                    /* of a worker's connection without calls; above 0 */
   uint64_t connect_timeout_ns;                 /* above 0 */
   char server_name[RN_TOPO_SERVER_NAME_BYTES]; /* what a peer's certificate has to be valid for */
+  uint32_t allowed_count; /* 0..RN_TOPO_ALLOWED_MAX; 0: whoever can connect may gossip */
+  uint32_t zero;
+  uint8_t allowed[RN_TOPO_ALLOWED_MAX][32]; /* SHA-256 of client certificates that may */
 };
 
 /* Calls for others: whom each is for comes by ring (POOL), by the index of its route. All zero unless enabled. */

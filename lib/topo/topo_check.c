@@ -213,6 +213,8 @@ static bool methods_ok(const struct rn_topo *t, const struct why *w) {
 static bool cluster_ok(const struct rn_topo *t, const struct why *w) {
   static const struct rn_topo_cluster none;
   const struct rn_topo_cluster *c = &t->cluster;
+  if (c->allowed_count > RN_TOPO_ALLOWED_MAX)
+    return refuse(w, "cluster.allowed_count", c->allowed_count, 0, RN_TOPO_ALLOWED_MAX);
   if (c->enabled != 0)
     return ranges_ok(t, cluster_ranges, sizeof(cluster_ranges) / sizeof(cluster_ranges[0]), w) &&
            text_ok(c->server_name, sizeof(c->server_name), false, "cluster.server_name", w);

@@ -153,6 +153,25 @@ def control_comes_back(world):
     check("is not used" in b.log(), "nothing is said of the damage")
 
 
+@case
+def strangers_are_not_heard(world):
+    """Clients have to show a certificate, and only that of the cluster may gossip: its nodes find each other, one with another certificate stays outside."""
+    tls = os.path.join(world.work, "tls")
+    other = os.path.join(world.work, "other")
+    subprocess.run(["tools/certs", other], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    text = subprocess.run(["openssl", "x509", "-in", f"{tls}/node.crt", "-noout", "-fingerprint", "-sha256"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    with open(f"{world.work}/both.crt", "w") as both:
+        both.write(open(f"{tls}/node.crt").read() + open(f"{other}/node.crt").read())
+    mutual = {"ca": f"{world.work}/both.crt", "require_client_cert": True}
+    allowed = {"allowed_certs": [text.strip().split("=")[1]]}
+    nodes = [start(world, "n0", tls=mutual, cluster=allowed)]
+    nodes.append(start(world, "n1", nodes, tls=mutual, cluster=allowed))
+    soon(10, "they know each other", lambda: all_see(nodes))
+    stranger = start(world, "stranger", nodes[:1], tls={**mutual, "cert": f"{other}/node.crt", "key": f"{other}/node.key"})
+    soon(10, "the stranger is refused", lambda: total(nodes[0], "gossip", "forbidden") > 2)
+    check(stranger.id not in nodes[0].members() and stranger.id not in nodes[1].members(), "the stranger was heard")
+
+
 # ---- the end ----
 
 

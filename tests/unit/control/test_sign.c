@@ -113,6 +113,12 @@ static void anything_else_is_refused(void **state) {
   size_t len = input(tbs, 32), n = sizeof(sig);
   memcpy(tbs + 64 + 9, "client", 6);
   assert_int_equal(rn_sign(f.keys, 0x0403, tbs, len, sig, &n), RN_ERR_REFUSED);
+  /* And is signed where the node dials others. */
+  rn_keys_set_dials(f.keys, true);
+  assert_int_equal(rn_sign(f.keys, 0x0403, tbs, len, sig, &n), RN_OK);
+  memcpy(tbs + 64 + 9, "clienT", 6);
+  n = sizeof(sig);
+  assert_int_equal(rn_sign(f.keys, 0x0403, tbs, len, sig, &n), RN_ERR_REFUSED);
   fix_free(&f);
 }
 

@@ -441,6 +441,24 @@ static void connections_that_gossip_stay_up(void **state) {
   assert_int_equal(rn_pool_stats(a.pool)->idle_closed, 1);
 }
 
+/* The client of these tests shows no certificate. */
+static void whose_certificate_is_not_listed_is_not_heard(void **state) {
+  (void)state;
+  static struct rn_gossip *other;
+  const struct rn_gossip_limits gl = { .heard = 4, .asks = 4 };
+  const struct rn_gossip_config gc = { .allowed_count = 1 };
+  const struct rn_gossip_io gio = { io_heard, io_answered, io_failed, &b };
+  void *mem = region_new(rn_gossip_footprint(&gl));
+  assert_int_equal(rn_gossip_init(mem, &gl, &gc, &gio, b.rpc, b.pool, &other), RN_OK);
+  ask(RN_SWIM_PING, 1000);
+  run_ms(60);
+  assert_int_equal(a.answered, 1);
+  assert_int_equal(a.answer_len, 0);
+  assert_int_equal(b.heard_count, 0);
+  assert_int_equal(rn_gossip_stats(other)->forbidden, 1);
+  region_free(mem, rn_gossip_footprint(&gl));
+}
+
 static void what_is_no_update_is_not_said_of_us(void **state) {
   (void)state;
   assert_int_equal(rn_gossip_self(b.gossip, (const uint8_t *)"nonsense", 8), RN_ERR_INVAL);
@@ -462,6 +480,7 @@ int main(void) {
     T(a_connection_that_is_dead_is_given_up),
     T(a_decider_that_is_gone_is_not_told),
     T(connections_that_gossip_stay_up),
+    T(whose_certificate_is_not_listed_is_not_heard),
     T(what_is_no_update_is_not_said_of_us),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
