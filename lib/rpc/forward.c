@@ -121,6 +121,7 @@ static void call_init(struct fwd_call *k, struct rn_forward *f, struct rn_forwar
     k->tries[i].s = NULL;
     k->tries[i].call = k;
   }
+  k->small.bytes = k->small_bytes;
   rn_timer_init(&k->timer);
   rn_list_push_back(&f->calls, &k->node);
   rn_quic_stream_set_user(s, k);

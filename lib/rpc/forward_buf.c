@@ -10,7 +10,9 @@ static struct fwd_chunk *chunk_new(struct rn_forward *f, uint64_t at) {
     f->stats.buffer_limit++;
     return NULL;
   }
-  *c = (struct fwd_chunk){ .at = at, .cap = RN_FORWARD_BUFFER_BYTES - (uint32_t)sizeof(*c) };
+  *c = (struct fwd_chunk){ .at = at,
+                           .cap = RN_FORWARD_BUFFER_BYTES - (uint32_t)sizeof(*c),
+                           .bytes = (uint8_t *)(c + 1) };
   f->stats.buffers++;
   return c;
 }
@@ -19,7 +21,7 @@ static struct fwd_chunk *next_chunk(struct rn_forward *f, struct fwd_buf *b,
                                     struct fwd_chunk *small) {
   struct fwd_chunk *c = small;
   if (small != NULL && b->head == NULL)
-    *small = (struct fwd_chunk){ .at = b->end, .cap = SMALL_BYTES };
+    *small = (struct fwd_chunk){ .at = b->end, .cap = SMALL_BYTES, .bytes = small->bytes };
   else
     c = chunk_new(f, b->end);
   if (c == NULL)

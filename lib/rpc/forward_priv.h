@@ -21,7 +21,7 @@ struct fwd_chunk {
   struct fwd_chunk *next;
   uint64_t at; /* offset of its first byte */
   uint32_t len, cap;
-  uint8_t bytes[];
+  uint8_t *bytes;
 };
 
 /* Offsets count all bytes of a direction; kept are those from base to end. */
@@ -74,8 +74,8 @@ struct fwd_call {
   bool alone : 1;     /* no try is begun beside the one there is, however slow it is */
   bool resp_done : 1; /* FIN was queued for the client */
   struct fwd_try tries[TRIES_AT_ONCE];
-  struct fwd_chunk small;
-  uint8_t small_bytes[SMALL_BYTES]; /* small's */
+  struct fwd_chunk small; /* whose bytes are small_bytes */
+  uint8_t small_bytes[SMALL_BYTES];
 };
 
 struct rn_forward {

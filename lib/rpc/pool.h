@@ -72,7 +72,7 @@ struct rn_pool_waiter {
   void (*done)(struct rn_pool_waiter *w, int err, struct rn_quic_conn *c);
 };
 
-/* w waits for nothing yet. */
+/* To be called once, before the first get; done is never NULL. */
 void rn_pool_waiter_init(struct rn_pool_waiter *w,
                          void (*done)(struct rn_pool_waiter *w, int err, struct rn_quic_conn *c));
 
