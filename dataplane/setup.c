@@ -14,6 +14,9 @@
 #define METHODS    256u
 #define BODY_SLACK (1u << 20)
 
+/* Of an answer that is passed on: what one client that reads slowly may have a director keep. */
+#define OWN_STREAM_WINDOW (256u << 10)
+
 /* A node asks at most 40 others each round, cluster/cluster.h; those of the last minute keep their connection. */
 #define GOSSIP_CONNS      256u
 #define GOSSIP_IDLE_NS    UINT64_C(60000000000)
@@ -259,6 +262,8 @@ static int make_quic(struct rn_lcore *lc, const struct rn_lcore_shared *shared) 
   uint32_t room = lc->port->info.mtu - RN_IP6_BYTES - RN_UDP_BYTES;
   if (p.config.max_udp_payload > room)
     p.config.max_udp_payload = room;
+  if (t->director.enabled && p.config.stream_window > OWN_STREAM_WINDOW)
+    p.config.own_stream_window = OWN_STREAM_WINDOW;
   size_t bytes = rn_quic_footprint(&p.limits);
   void *mem = bytes != 0 ? rn_lcore_memory(bytes) : NULL;
   lc->stats.lcore.conns_max = p.limits.conns;

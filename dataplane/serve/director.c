@@ -118,8 +118,22 @@ int rn_director_pool(struct rn_director *d, const struct rn_msg_pool *m, const u
   return RN_OK;
 }
 
+/* What is asked of this node itself, whoever else could answer it: only a route that names it sends it on. */
+static bool is_own(const struct rn_director *d, const char *method, size_t len) {
+  static const char *const own[] = { "health", "ready", "DirectorRegistry.get_worker" };
+  const size_t count = d->cfg->get_worker != 0 ? 3 : 2;
+  for (size_t i = 0; i < count; i++) {
+    if (strlen(own[i]) == len && memcmp(own[i], method, len) == 0)
+      return true;
+  }
+  return false;
+}
+
 uint32_t rn_director_route(const struct rn_director *d, const char *method, size_t len) {
-  return rn_routes_match(&d->routes, method, len);
+  uint32_t idx = rn_routes_match(&d->routes, method, len);
+  if (idx == RN_ROUTE_NONE || d->routes.route[idx].pattern_len == len || !is_own(d, method, len))
+    return idx;
+  return RN_ROUTE_NONE;
 }
 
 struct rn_bal *rn_director_bal(struct rn_director *d, uint32_t idx) { return d->targets[idx].bal; }

@@ -11,6 +11,7 @@ static struct rn_director *director;
 static void *memory, *shared;
 static size_t memory_bytes, shared_bytes;
 static uint64_t version;
+static uint32_t routes = 1; /* for start */
 
 static void fill(void *ctx, uint8_t *out, size_t n) {
   (void)ctx;
@@ -22,9 +23,12 @@ static int start(void **state) {
   cfg = (struct rn_topo_director){ .enabled = 1,
                                    .get_worker = 1,
                                    .strategy = RN_TOPO_LEAST_CONNECTIONS,
-                                   .route_count = 1,
-                                   .lease_ns = LEASE_MS * MS,
-                                   .routes = { { .method = "Inference.*", .max_in_flight = 5 } } };
+                                   .route_count = routes,
+                                   .lease_ns = LEASE_MS * MS };
+  snprintf(cfg.routes[0].method, sizeof(cfg.routes[0].method), "%s",
+           routes == 1 ? "Inference.*" : "*");
+  snprintf(cfg.routes[1].method, sizeof(cfg.routes[1].method), "ready");
+  cfg.routes[0].max_in_flight = cfg.routes[1].max_in_flight = 5;
   memory_bytes = rn_director_footprint(&cfg);
   shared_bytes = rn_load_shared_bytes(1, RN_DIRECTOR_SLOTS);
   memory = region_new(memory_bytes);
@@ -274,6 +278,22 @@ static void methods_have_their_route(void **state) {
   assert_int_equal(rn_director_route(director, "echo", 4), RN_ROUTE_NONE);
 }
 
+/* A route for all that is not said of others is no route for what a node is asked about itself. */
+static void what_is_asked_of_the_node_stays_here(void **state) {
+  (void)state;
+  assert_int_equal(rn_director_route(director, "any", 3), 0);
+  assert_int_equal(rn_director_route(director, "health", 6), RN_ROUTE_NONE);
+  assert_int_equal(rn_director_route(director, "ready", 5), 1);
+  assert_int_equal(rn_director_route(director, "DirectorRegistry.get_worker", 27), RN_ROUTE_NONE);
+}
+
+static int start_all(void **state) {
+  routes = 2;
+  int err = start(state);
+  routes = 1;
+  return err;
+}
+
 int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, stop)
   const struct CMUnitTest tests[] = {
@@ -285,6 +305,7 @@ int main(void) {
     T(a_worker_that_is_gone_is_not_named),
     T(a_snapshot_counts_when_all_of_it_is_there_and_sound),
     T(methods_have_their_route),
+    cmocka_unit_test_setup_teardown(what_is_asked_of_the_node_stays_here, start_all, stop),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
