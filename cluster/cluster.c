@@ -151,7 +151,7 @@ int rn_cluster_init(void *mem, const struct rn_cluster_config *cfg,
   if (rn_tags_set(&me->tags, tag, (struct rn_bin_str){ "1", 1 }) != RN_OK ||
       rn_member_bytes(me) > RN_CLUSTER_SELF_MAX)
     return RN_ERR_LIMIT;
-  c->half_ns = UINT64_MAX;
+  c->quarter_ns = UINT64_MAX;
   /* Nodes that were started together do not stay in step. */
   c->round_ns = now_ns + rn_rng_below(&c->rng, cfg->interval_ns);
   *out = c;
@@ -240,7 +240,7 @@ void rn_cluster_leave(struct rn_cluster *c, uint64_t now_ns) {
 /* ---- time ---- */
 
 uint64_t rn_cluster_next_ns(const struct rn_cluster *c) {
-  uint64_t next = c->half_ns < c->round_ns ? c->half_ns : c->round_ns;
+  uint64_t next = c->quarter_ns < c->round_ns ? c->quarter_ns : c->round_ns;
   for (const struct rn_list *at = c->open.next; at != &c->open; at = at->next) {
     const struct ask *a = RN_LIST_ENTRY(at, struct ask, node);
     next = a->due_ns < next ? a->due_ns : next;
@@ -274,8 +274,8 @@ void rn_cluster_tick(struct rn_cluster *c, uint64_t now_ns) {
     rn_verdict_silence(c, a, false, now_ns);
     next = c->open.next; /* others may have been opened and closed; those due are fewer each time */
   }
-  if (c->half_ns <= now_ns)
-    rn_round_half(c, now_ns);
+  if (c->quarter_ns <= now_ns)
+    rn_round_quarter(c, now_ns);
   if (c->round_ns > now_ns)
     return;
   /* Before anything in the round, so that nobody is told of at two times. */

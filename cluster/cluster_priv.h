@@ -10,6 +10,8 @@
 #define SYNCS_MAX 4u
 /* Our incarnation rises by one so often while there are published nodes: as fast as the time that it was made of, so that the next start is above it. */
 #define RN_CLUSTER_RISE_NS 1000000u
+/* How often in a round published nodes are asked. */
+#define RN_CLUSTER_QUARTERS 4u
 
 enum purpose {
   PROBE,   /* is he alive? */
@@ -81,7 +83,7 @@ struct rn_cluster {
   uint32_t seed_count;
   uint32_t introductions; /* of senders we do not know, in this round */
   uint64_t round_ns, rounds, seq;
-  uint64_t half_ns; /* when published nodes are asked once more; UINT64_MAX: they are not */
+  uint64_t quarter_ns; /* when published nodes are asked once more; UINT64_MAX: they are not */
   struct rn_cluster_stats stats;
 };
 
@@ -115,7 +117,7 @@ struct rn_member *rn_msg_updates(struct rn_cluster *c, const struct rn_swim_msg 
 
 void rn_round(struct rn_cluster *c, uint64_t now_ns);
 /* Between two rounds: asks the published nodes among those we watch, who read of us in the question only, once more. */
-void rn_round_half(struct rn_cluster *c, uint64_t now_ns);
+void rn_round_quarter(struct rn_cluster *c, uint64_t now_ns);
 /* Asks him whether he is alive, unless that is being done. */
 void rn_round_probe(struct rn_cluster *c, struct rn_member *who, uint64_t now_ns);
 /* Asks who is at that address. */

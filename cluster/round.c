@@ -192,12 +192,19 @@ static bool refute_in_advance(struct rn_cluster *c) {
   for (uint32_t i = 0; i < c->watch_count && !published; i++)
     published = !rn_cluster_own(c->watches[i].who);
   if (published)
-    rn_members_rise(c->members, c->cfg.interval_ns / RN_CLUSTER_RISE_NS / 2 + 1);
+    rn_members_rise(c->members, c->cfg.interval_ns / RN_CLUSTER_RISE_NS / RN_CLUSTER_QUARTERS + 1);
   return published;
 }
 
-void rn_round_half(struct rn_cluster *c, uint64_t now_ns) {
-  c->half_ns = UINT64_MAX;
+/* The last of them falls on the round. */
+static void next_quarter(struct rn_cluster *c, uint64_t now_ns) {
+  const uint64_t quarter_ns = c->cfg.interval_ns / RN_CLUSTER_QUARTERS;
+  c->quarter_ns =
+      now_ns + quarter_ns + quarter_ns / 2 < c->round_ns ? now_ns + quarter_ns : UINT64_MAX;
+}
+
+void rn_round_quarter(struct rn_cluster *c, uint64_t now_ns) {
+  next_quarter(c, now_ns);
   (void)refute_in_advance(c);
   for (uint32_t i = 0; i < c->watch_count; i++) {
     if (!rn_cluster_own(c->watches[i].who))
@@ -213,7 +220,7 @@ void rn_round(struct rn_cluster *c, uint64_t now_ns) {
   if (c->watches_stale)
     rewatch(c, now_ns);
   if (refute_in_advance(c))
-    c->half_ns = now_ns + (c->round_ns - now_ns) / 2;
+    next_quarter(c, now_ns);
   for (uint32_t i = 0; i < c->watch_count; i++) {
     c->watches[i].again = false;
     rn_round_probe(c, c->watches[i].who, now_ns);

@@ -177,6 +177,7 @@ static void nobody_reached(struct rn_cluster *c, struct ask *probe, uint64_t now
     return;
   struct watch *w = rn_round_watch(c, who);
   if (asked == 0 && w != NULL && who->state == RN_SWIM_ALIVE &&
+      now_ns - w->phi.heard_ns < 2 * c->cfg.interval_ns &&
       rn_phi_at(&w->phi, c->cfg.interval_ns / PHI_DEVIATION, now_ns) < PHI_THRESHOLD) {
     c->stats.reprieves++;
     if (!w->again) /* nobody else can ask him, and the next round would be late; once, for the answer may be that there is no way to him now */

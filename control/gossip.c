@@ -12,7 +12,7 @@
 #include "sys/log.h"
 #include "util/err.h"
 
-#define SAVE_NS UINT64_C(500000000)
+#define SAVE_NS UINT64_C(100000000)
 /* How long it takes to learn again who there is. */
 #define HOLD_ROUNDS 3u
 
