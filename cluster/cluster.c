@@ -30,11 +30,11 @@ struct ask *rn_ask_open(struct rn_cluster *c, enum purpose purpose, struct rn_me
 
 struct ask *rn_ask_find(struct rn_cluster *c, uint32_t id) {
   struct ask *a = &c->asks[id % RN_CLUSTER_ASKS_MAX];
-  return a->id == id && a->purpose <= SYNC ? a : NULL;
+  return a->id == id && a->purpose < PURPOSE_COUNT ? a : NULL;
 }
 
 void rn_ask_close(struct rn_cluster *c, struct ask *a) {
-  a->purpose = SYNC + 1;
+  a->purpose = PURPOSE_COUNT;
   rn_list_remove(&a->node);
   rn_list_push_back(&c->spare, &a->node);
 }
@@ -139,7 +139,7 @@ int rn_cluster_init(void *mem, const struct rn_cluster_config *cfg,
   rn_list_init(&c->spare);
   for (uint32_t i = 0; i < RN_CLUSTER_ASKS_MAX; i++) {
     c->asks[i].id = i;
-    c->asks[i].purpose = SYNC + 1;
+    c->asks[i].purpose = PURPOSE_COUNT;
     rn_list_push_back(&c->spare, &c->asks[i].node);
   }
   if (rn_members_init((uint8_t *)mem + l.members, cfg->capacity, hash_key, self, &members_events, c,
@@ -154,6 +154,7 @@ int rn_cluster_init(void *mem, const struct rn_cluster_config *cfg,
   c->quarter_ns = UINT64_MAX;
   /* Nodes that were started together do not stay in step. */
   c->round_ns = now_ns + rn_rng_below(&c->rng, cfg->interval_ns);
+  c->pull_round = 2; /* in the first one we ask seeds */
   *out = c;
   return RN_OK;
 }
@@ -285,11 +286,25 @@ void rn_cluster_tick(struct rn_cluster *c, uint64_t now_ns) {
 
 /* ---- what comes in ---- */
 
+/* For the sender himself: he wants to be told all. */
+static void on_pull(struct rn_cluster *c, const struct rn_swim_msg *msg, uint64_t request,
+                    struct rn_member *sender, uint64_t now_ns) {
+  if (rn_cluster_own(sender) && sender->state <= RN_SWIM_SUSPECT &&
+      rn_round_sync(c, sender, now_ns))
+    rn_msg_ack(c, request, msg->from, msg->seq);
+  else
+    c->io->answer(c->app, request, NULL, 0);
+}
+
 static int on_ping_req(struct rn_cluster *c, const struct rn_swim_msg *msg, uint64_t request,
-                       uint64_t now_ns) {
+                       struct rn_member *sender, uint64_t now_ns) {
   struct rn_member *who = rn_members_by_id(c->members, msg->to);
   struct relay *r = NULL;
   c->stats.ping_reqs++;
+  if (sender != NULL && who == sender && who != rn_members_self(c->members)) {
+    on_pull(c, msg, request, sender, now_ns);
+    return RN_OK;
+  }
   for (uint32_t i = 0; i < RN_CLUSTER_RELAY_MAX && r == NULL; i++)
     r = c->relays[i].used ? NULL : &c->relays[i];
   struct ask *a = NULL;
@@ -327,7 +342,7 @@ int rn_cluster_heard(struct rn_cluster *c, const struct rn_addr *from, uint64_t 
   if (sender != NULL)
     rn_verdict_heard(c, sender, now_ns);
   if (m.type == RN_SWIM_PING_REQ)
-    return on_ping_req(c, &m, request, now_ns);
+    return on_ping_req(c, &m, request, sender, now_ns);
   c->stats.pings++;
   /* Before anything is asked of him: he waits. */
   rn_msg_ack(c, request, m.from, m.seq);
@@ -388,7 +403,7 @@ static int check_asks(const struct rn_cluster *c) {
   uint32_t open = 0, spare = 0, relays = 0, used = 0;
   for (const struct rn_list *at = c->open.next; at != &c->open; at = at->next, open++) {
     const struct ask *a = RN_LIST_ENTRY(at, struct ask, node);
-    REQUIRE(a == &c->asks[a->id % RN_CLUSTER_ASKS_MAX] && a->purpose <= SYNC);
+    REQUIRE(a == &c->asks[a->id % RN_CLUSTER_ASKS_MAX] && a->purpose < PURPOSE_COUNT);
     REQUIRE(a->who == NULL || is_member(c, a->who));
     REQUIRE(a->purpose != RELAY || c->relays[a->slot].used);
     relays += a->purpose == RELAY;
@@ -406,7 +421,9 @@ int rn_cluster_check(const struct rn_cluster *c) {
   REQUIRE(rn_members_check(c->members) == RN_OK && check_asks(c) == RN_OK);
   for (const struct rn_list *at = c->suspects.next; at != &c->suspects; at = at->next) {
     const struct suspect *s = RN_LIST_ENTRY(at, struct suspect, node);
+    const struct ask *last = &c->asks[s->last % RN_CLUSTER_ASKS_MAX];
     REQUIRE(is_member(c, s->who) && s->who->user == s && s->who->state == RN_SWIM_SUSPECT);
+    REQUIRE(!s->asked || (last->id == s->last && last->purpose == LAST));
     suspects++;
   }
   for (uint32_t i = 0; i < rn_members_count(c->members); i++) {

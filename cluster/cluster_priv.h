@@ -19,6 +19,10 @@ enum purpose {
   RELAY,   /* somebody else has asked us to try */
   ADDRESS, /* who is there? Silence means nothing */
   SYNC,    /* the next piece of all we know */
+  PULL,    /* he is to tell us all he knows */
+  LAST,    /* is he alive? Silence means that he is given up */
+  SPREAD,  /* there is more news than the others take; silence means nothing */
+  PURPOSE_COUNT
 };
 
 /* A request of ours. */
@@ -57,6 +61,8 @@ struct suspect {
   struct rn_list node; /* in c->suspects */
   struct rn_member *who;
   struct rn_suspicion suspicion;
+  bool asked;    /* his time is over, and he is being asked once more: */
+  uint32_t last; /* by this request */
 };
 
 struct rn_cluster {
@@ -81,7 +87,8 @@ struct rn_cluster {
   bool left;
   struct rn_addr seeds[RN_CLUSTER_SEEDS_MAX];
   uint32_t seed_count;
-  uint32_t introductions; /* of senders we do not know, in this round */
+  uint32_t introductions;         /* of senders we do not know, in this round */
+  uint32_t pulled_at, pull_round; /* members when we asked for all last; when we do again */
   uint64_t round_ns, rounds, seq;
   uint64_t quarter_ns; /* when published nodes are asked once more; UINT64_MAX: they are not */
   struct rn_cluster_stats stats;
@@ -103,8 +110,12 @@ void rn_cluster_changed(struct rn_cluster *c, struct rn_member *who, unsigned in
 /* Asks `to`: a Ping; for_whom: a PingReq for that one. */
 void rn_msg_ping(struct rn_cluster *c, const struct ask *a, const struct rn_addr *to);
 void rn_msg_ping_req(struct rn_cluster *c, const struct ask *a, const struct rn_member *for_whom);
+/* A PingReq for ourselves: he is to tell us all he knows. */
+void rn_msg_pull(struct rn_cluster *c, const struct ask *a);
 /* The Ping of a SYNC: as many members as fit, from sync->place on. */
 void rn_msg_sync(struct rn_cluster *c, const struct ask *a);
+/* How long a suspect may take for the last answer. */
+uint64_t rn_msg_last_ns(const struct rn_cluster *c);
 /* Our answer to a Ping of `to`, whom we may not know. */
 void rn_msg_ack(struct rn_cluster *c, uint64_t request, struct rn_bin_str to, uint64_t seq);
 /* The answer to a PingReq: who is alive. */
@@ -120,10 +131,12 @@ void rn_round(struct rn_cluster *c, uint64_t now_ns);
 void rn_round_quarter(struct rn_cluster *c, uint64_t now_ns);
 /* Asks him whether he is alive, unless that is being done. */
 void rn_round_probe(struct rn_cluster *c, struct rn_member *who, uint64_t now_ns);
+/* Asks a suspect whose time is over. NULL: too much is being asked. */
+struct ask *rn_round_last(struct rn_cluster *c, struct rn_member *who, uint64_t now_ns);
 /* Asks who is at that address. */
 void rn_round_address(struct rn_cluster *c, const struct rn_addr *addr, uint64_t now_ns);
-/* Begins to tell him all we know. */
-void rn_round_sync(struct rn_cluster *c, struct rn_member *to, uint64_t now_ns);
+/* Begins to tell him all we know, unless that is being done. False: too many are being told. */
+bool rn_round_sync(struct rn_cluster *c, struct rn_member *to, uint64_t now_ns);
 /* Asks others to try. Returns how many. */
 uint32_t rn_round_help(struct rn_cluster *c, struct ask *probe, uint64_t now_ns);
 /* NULL: he is not asked in each round. */

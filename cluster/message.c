@@ -8,6 +8,9 @@
 /* Beside the updates: tag, from, an address, the count, seq; in an Ack and a PingReq a second id. */
 #define HEAD_BYTES(ids) (4 + 8 + 22 + 8 + 8 + 8 + (ids))
 
+/* How long a suspect may take for the last answer, where we do not doubt ourselves. */
+#define LAST_ROUNDS 2u
+
 struct draft {
   uint32_t count;
   size_t left; /* for more updates */
@@ -75,6 +78,10 @@ static void emit(const struct rn_cluster *c, const struct ask *a, const struct r
   c->io->ask(c->app, a->id, to, wait_ns, buf, len);
 }
 
+uint64_t rn_msg_last_ns(const struct rn_cluster *c) {
+  return rn_health_stretch_ns(&c->health, LAST_ROUNDS * c->cfg.interval_ns);
+}
+
 /* How long an answer is good for something: that of a probe also while others try. */
 static uint64_t wait_of(const struct rn_cluster *c, const struct ask *a) {
   const uint64_t probe_ns = rn_health_stretch_ns(&c->health, c->cfg.probe_ns);
@@ -85,6 +92,8 @@ static uint64_t wait_of(const struct rn_cluster *c, const struct ask *a) {
     return c->cfg.help_ns;
   case RELAY:
     return RN_CLUSTER_RELAY_NS;
+  case LAST:
+    return rn_msg_last_ns(c);
   default:
     return c->cfg.interval_ns;
   }
@@ -104,6 +113,13 @@ void rn_msg_ping_req(struct rn_cluster *c, const struct ask *a, const struct rn_
   struct draft d = draft_new(c, for_whom->id_len);
   add_rumors(c, &d, a->who);
   emit(c, a, &a->who->addr, &d, for_whom, wait_of(c, a));
+}
+
+void rn_msg_pull(struct rn_cluster *c, const struct ask *a) {
+  const struct rn_member *me = rn_members_self(c->members);
+  struct draft d = draft_new(c, me->id_len);
+  add(&d, me);
+  emit(c, a, &a->who->addr, &d, me, wait_of(c, a));
 }
 
 void rn_msg_sync(struct rn_cluster *c, const struct ask *a) {

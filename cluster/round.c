@@ -10,6 +10,13 @@
 /* Somebody is told all we know each so many rounds; in larger clusters less often, so that it costs each node the same. */
 #define SYNC_ROUNDS  30u
 #define SYNC_MEMBERS 64u
+/* Whoever is new wants to be told all: in each of his first rounds as long as there is a sixteenth more from one to the next, then after a pause. */
+#define PULL_ROUNDS 30u
+#define PULL_GROWTH 16u
+#define PULL_PAUSE  10u
+/* Beyond what the messages of a round carry anyway, one more is asked for so much news, up to so many. */
+#define SPREAD_NEWS 16u
+#define SPREAD_MAX  8u
 /* How often a member is drawn by chance until one is found that will do. */
 #define DRAWS 16u
 
@@ -27,6 +34,13 @@ void rn_round_probe(struct rn_cluster *c, struct rn_member *who, uint64_t now_ns
     rn_msg_ping(c, a, &who->addr);
 }
 
+struct ask *rn_round_last(struct rn_cluster *c, struct rn_member *who, uint64_t now_ns) {
+  struct ask *a = rn_ask_open(c, LAST, who, rn_msg_last_ns(c), now_ns);
+  if (a != NULL)
+    rn_msg_ping(c, a, &who->addr);
+  return a;
+}
+
 void rn_round_address(struct rn_cluster *c, const struct rn_addr *addr, uint64_t now_ns) {
   if (rn_addr_eq(addr, &rn_members_self(c->members)->addr))
     return;
@@ -36,23 +50,24 @@ void rn_round_address(struct rn_cluster *c, const struct rn_addr *addr, uint64_t
     rn_msg_ping(c, a, addr);
 }
 
-void rn_round_sync(struct rn_cluster *c, struct rn_member *to, uint64_t now_ns) {
+bool rn_round_sync(struct rn_cluster *c, struct rn_member *to, uint64_t now_ns) {
   uint8_t slot = SYNCS_MAX;
   for (uint8_t i = 0; i < SYNCS_MAX; i++) {
     if (c->syncs[i].to == to)
-      return;
+      return true;
     if (c->syncs[i].to == NULL)
       slot = i;
   }
   struct ask *a = slot < SYNCS_MAX ? rn_ask_open(c, SYNC, to, c->cfg.interval_ns, now_ns) : NULL;
   if (a == NULL) {
     c->stats.syncs_limit += slot == SYNCS_MAX;
-    return;
+    return false;
   }
   c->stats.syncs++;
   a->slot = slot;
   c->syncs[slot] = (struct sync){ .to = to };
   rn_msg_sync(c, a);
+  return true;
 }
 
 /* Somebody whom may() takes; where they are not too few, each as likely as the others. NULL: there is none. */
@@ -175,6 +190,34 @@ static void sync_sometimes(struct rn_cluster *c, uint64_t now_ns) {
     rn_round_sync(c, who, now_ns);
 }
 
+/* A process that was there a moment ago is no news to the others, and a seed tells few at a time. */
+static void pull(struct rn_cluster *c, uint64_t now_ns) {
+  const uint32_t members = rn_members_count(c->members);
+  if (c->rounds > PULL_ROUNDS || c->rounds < c->pull_round)
+    return;
+  struct rn_member *who = draw(c, may_help, NULL);
+  struct ask *a = who != NULL ? rn_ask_open(c, PULL, who, c->cfg.interval_ns, now_ns) : NULL;
+  if (a == NULL)
+    return;
+  /* What it leaves out, as those who tell may be as new, another one has later. */
+  const bool grows = members > c->pulled_at + c->pulled_at / PULL_GROWTH;
+  c->pulled_at = members;
+  c->pull_round = (uint32_t)c->rounds + (grows ? 1 : PULL_PAUSE);
+  rn_msg_pull(c, a);
+}
+
+/* When much happens at once, four conversations a round would take minutes to tell of it. */
+static void spread(struct rn_cluster *c, uint64_t now_ns) {
+  const uint32_t more = c->rumors.count / SPREAD_NEWS;
+  for (uint32_t i = 0; i < more && i < SPREAD_MAX; i++) {
+    struct rn_member *who = draw(c, may_help, NULL);
+    struct ask *a = who != NULL ? rn_ask_open(c, SPREAD, who, c->cfg.interval_ns, now_ns) : NULL;
+    if (a == NULL)
+      return;
+    rn_msg_ping(c, a, &who->addr);
+  }
+}
+
 /* As long as all is well it changes only when somebody does. */
 static void look_for_partition(struct rn_cluster *c, uint64_t now_ns) {
   const bool healthy = c->partition.state == RN_PARTITION_HEALTHY;
@@ -237,6 +280,8 @@ void rn_round(struct rn_cluster *c, uint64_t now_ns) {
       rn_round_address(c, &who->addr, now_ns);
   }
   sync_sometimes(c, now_ns);
+  pull(c, now_ns);
+  spread(c, now_ns);
   if (now_ns > c->cfg.tombstone_ns)
     rn_members_bury(c->members, now_ns - c->cfg.tombstone_ns);
 }

@@ -30,6 +30,7 @@ static void charge(struct rn_cluster *c, struct rn_member *who, const struct rn_
   struct suspect *s = rn_slab_take(c->suspect_slab);
   RN_ASSERT(s != NULL); /* there are as many as members */
   s->who = who;
+  s->asked = false;
   rn_list_init(&s->node);
   rn_list_push_back(&c->suspects, &s->node);
   uint32_t alive = (uint32_t)rn_members_stats(c->members)->alive;
@@ -89,16 +90,29 @@ void rn_verdict_hearsay(struct rn_cluster *c, struct rn_member *who, struct rn_m
 }
 
 void rn_verdict_expire(struct rn_cluster *c, uint64_t now_ns) {
-  for (struct rn_list *at = c->suspects.next, *next; at != &c->suspects; at = next) {
+  for (struct rn_list *at = c->suspects.next; at != &c->suspects; at = at->next) {
     struct suspect *s = RN_LIST_ENTRY(at, struct suspect, node);
-    struct rn_member *who = s->who;
-    next = at->next;
-    if (rn_suspicion_deadline_ns(&s->suspicion) > now_ns)
+    /* What he said to it may have got lost among much other news: whoever gives him up has asked him himself. */
+    if (s->asked || rn_suspicion_deadline_ns(&s->suspicion) > now_ns)
       continue;
-    rn_members_judge(c->members, who, RN_SWIM_FAILED, now_ns);
-    rn_verdict_acquit(c, who);
-    rn_cluster_changed(c, who, RN_MEMBER_STATE);
+    const struct ask *last = rn_round_last(c, s->who, now_ns);
+    s->asked = last != NULL;
+    s->last = last != NULL ? last->id : 0;
   }
+}
+
+/* A suspect whose time is over was asked once more. */
+static void last_ended(struct rn_cluster *c, struct rn_member *who, uint32_t last, bool answered,
+                       uint64_t now_ns) {
+  struct suspect *s = who != NULL ? who->user : NULL;
+  if (s == NULL || !s->asked || s->last != last)
+    return; /* he was cleared, perhaps suspected again */
+  s->asked = false;
+  if (answered)
+    return; /* but did not say of himself that he is alive */
+  rn_members_judge(c->members, who, RN_SWIM_FAILED, now_ns);
+  rn_verdict_acquit(c, who);
+  rn_cluster_changed(c, who, RN_MEMBER_STATE);
 }
 
 /* ---- signs of life ---- */
@@ -144,7 +158,8 @@ void rn_verdict_answer(struct rn_cluster *c, struct ask *a, struct rn_member *fr
                        uint64_t now_ns) {
   const struct ask was = *a;
   /* Somebody else at his address says nothing of him. */
-  if ((a->purpose == PROBE || a->purpose == RELAY) && (a->who == NULL || from != a->who)) {
+  if ((a->purpose == PROBE || a->purpose == RELAY || a->purpose == LAST) &&
+      (a->who == NULL || from != a->who)) {
     if (from != NULL)
       rn_verdict_heard(c, from, now_ns);
     rn_verdict_silence(c, a, false, now_ns);
@@ -157,6 +172,8 @@ void rn_verdict_answer(struct rn_cluster *c, struct ask *a, struct rn_member *fr
     rn_health_good(&c->health);
   if (from != NULL)
     rn_verdict_heard(c, from, now_ns);
+  if (was.purpose == LAST)
+    last_ended(c, was.who, was.id, true, now_ns);
   if (was.purpose == SYNC)
     sync_on(c, was.slot, now_ns);
   if (was.purpose != HELP)
@@ -221,7 +238,16 @@ void rn_verdict_silence(struct rn_cluster *c, struct ask *a, bool empty, uint64_
   case SYNC:
     c->syncs[a->slot].to = NULL;
     break;
+  case LAST:
+    rn_ask_close(c, a);
+    last_ended(c, was.who, was.id, false, now_ns);
+    return;
+  case PULL: /* the next round asks another one */
+    c->pull_round = (uint32_t)c->rounds + 1;
+    break;
   case ADDRESS:
+  case SPREAD:
+  case PURPOSE_COUNT:
     break;
   }
   rn_ask_close(c, a);

@@ -227,7 +227,7 @@ static inline void run_answering(uint64_t to, uint32_t silent) {
       snprintf(id, sizeof(id), "n%u", a.to.ip[3]);
       struct rn_swim_msg m;
       parse(a.msg, a.len, &m);
-      if (m.type == RN_SWIM_PING_REQ)
+      if (m.type == RN_SWIM_PING_REQ && (m.to.len != 2 || memcmp(m.to.p, "me", 2) != 0))
         rn_cluster_answered(c, a.id, NULL, 0, now);
       else if (!is_to(&a, silent))
         ack(&a, id, 0);

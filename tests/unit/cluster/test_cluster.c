@@ -265,6 +265,94 @@ static void who_comes_is_told_all_we_know(void **state) {
   assert_true(rn_cluster_stats(c)->syncs >= 2);
 }
 
+static void hear_pull(uint32_t host) {
+  char id[16];
+  snprintf(id, sizeof(id), "n%u", host);
+  hear(&(struct said){ .type = RN_SWIM_PING_REQ, .from = id, .host = host, .to = id, .seq = 9 });
+}
+
+/* A PingReq for himself: he cannot mean that he is to be tried. */
+static void who_wants_to_be_told_all_is(void **state) {
+  (void)state;
+  struct rn_swim_msg m;
+  hear_ping(2, true);
+  hear_ping(3, false);
+  run_answering(now + S, 0); /* what they are told as they come */
+  const uint64_t syncs = rn_cluster_stats(c)->syncs;
+  answers = 0;
+  hear_pull(2);
+  assert_int_equal(answers, 1);
+  parse(answer_msg, answer_len, &m);
+  assert_true(m.type == RN_SWIM_ACK && m.seq == 9);
+  assert_int_equal(rn_cluster_stats(c)->syncs, syncs + 1);
+  hear_pull(2); /* he is being told */
+  assert_true(answer_len > 0);
+  hear_pull(3); /* a published node does not ask for it */
+  assert_int_equal(answer_len, 0);
+  hear_pull(4); /* nobody we know */
+  assert_int_equal(answer_len, 0);
+  assert_int_equal(rn_cluster_stats(c)->syncs, syncs + 1);
+  for (uint32_t i = 10; i < 20; i++)
+    hear_ping(i, true);
+  hear_pull(19);
+  assert_int_equal(answer_len, 0); /* others are */
+  assert_int_equal(answers, 15);
+}
+
+static uint32_t pulls(uint32_t from) {
+  uint32_t n = 0;
+  for (; from < asked_count; from++) {
+    struct rn_swim_msg m;
+    parse(asked[from].msg, asked[from].len, &m);
+    n += m.type == RN_SWIM_PING_REQ && m.to.len == 2 && memcmp(m.to.p, "me", 2) == 0;
+  }
+  return n;
+}
+
+/* The others may have known us before, and then tell us nothing by themselves. */
+static void who_is_new_asks_to_be_told_all(void **state) {
+  (void)state;
+  hear_ping(2, true);
+  run_answering(now + S, 0); /* seeds, if there were any */
+  assert_int_equal(pulls(0), 0);
+  uint32_t seen = asked_count;
+  for (uint32_t i = 3; i < 6; i++) { /* each is more than a sixteenth */
+    hear_ping(i, true);
+    run_answering(now + S, 0);
+    assert_int_equal(pulls(seen), 1);
+    seen = asked_count;
+  }
+  run_answering(now + S, 0); /* nobody new: once more, then not for a while */
+  assert_int_equal(pulls(seen), 1);
+  seen = asked_count;
+  run_answering(now + 9 * S, 0);
+  assert_int_equal(pulls(seen), 0);
+  run_answering(now + 50 * S, 0);
+  assert_in_range(pulls(seen), 1, 2);
+}
+
+static void more_news_than_messages_carry_is_told_to_more(void **state) {
+  (void)state;
+  for (uint32_t i = 2; i < 30; i++)
+    hear_ping(i, true);
+  for (uint32_t i = 0; i < 40; i++) /* until that is told, and we are no longer new */
+    run_answering(now + S, 0);
+  asked_count = 0;
+  run_answering(now + S, 0);
+  const uint64_t before = rn_cluster_stats(c)->asks;
+  run_answering(now + 2 * S, 0);
+  const uint64_t quiet = rn_cluster_stats(c)->asks - before;
+  for (uint32_t i = 100; i < 200; i++) {
+    char id[16];
+    snprintf(id, sizeof(id), "n%u", i);
+    const struct rn_swim_update u = update(id, i, 1, RN_SWIM_FAILED);
+    hear_of("n2", 2, &u, true);
+  }
+  const uint64_t with_news = rn_cluster_stats(c)->asks;
+  run_answering(now + 2 * S, 0);
+  assert_in_range(rn_cluster_stats(c)->asks - with_news, quiet + 2 * 3, quiet + 2 * 8);
+}
+
 static void telling_all_is_bounded(void **state) {
   (void)state;
   for (uint32_t i = 2; i < 10; i++)
@@ -321,6 +409,9 @@ int main(void) {
     CASE(an_alias_is_not_tried_and_asked_for_nothing),
     CASE(trying_for_others_is_bounded),
     CASE(who_comes_is_told_all_we_know),
+    CASE(who_wants_to_be_told_all_is),
+    CASE(who_is_new_asks_to_be_told_all),
+    CASE(more_news_than_messages_carry_is_told_to_more),
     CASE(telling_all_is_bounded),
     CASE(what_is_asked_at_once_is_bounded),
     CASE(a_leave_is_told_at_once_and_not_refuted),

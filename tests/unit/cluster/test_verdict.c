@@ -17,7 +17,8 @@ static void one_missing_answer_is_no_verdict_where_nobody_else_tried(void **stat
   /* One silent for so long has failed: multiplier 4, of so few. */
   run_answering(member(2)->since_ns + 4 * S - 1, 2);
   assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
-  run_answering(now + 2 * S, 2);
+  run_answering(now + 7 * S,
+                2); /* he has two rounds for the last answer, long ones as we doubt ourselves */
   assert_int_equal(member(2)->state, RN_SWIM_FAILED);
   assert_int_equal(events[RN_CLUSTER_FAILED], 1);
 }
@@ -34,6 +35,32 @@ static void who_cannot_be_reached_at_all_is_asked_twice_a_round(void **state) {
       rn_cluster_failed(c, asked[seen % ASKED].id, now);
   }
   assert_in_range(asked_count, 2, 10);
+}
+
+/* Suspected by hearsay, and what he said to it never came here. */
+static void nobody_is_given_up_who_answers_the_last_time(void **state) {
+  (void)state;
+  for (uint32_t i = 2; i <= 9; i++)
+    hear_ping(i, true);
+  run_answering(now + 60 * S, 0);
+  for (uint32_t host = 2; host <= 9; host++) {
+    const struct rn_swim_update u = update(member(host)->id, host, 1, RN_SWIM_SUSPECT);
+    const uint32_t asks = asked_count;
+    hear_of("n2", 2, &u, true);
+    hear_of("n3", 3, &u, true);
+    /* Whoever is asked acknowledges, but says nothing of himself. */
+    run_answering(now + 60 * S, 0);
+    assert_int_equal(member(host)->state, RN_SWIM_SUSPECT);
+    assert_true(asked_count != asks);
+    /* Then he does. */
+    hear_ping(host, true);
+    assert_int_equal(member(host)->state, RN_SWIM_ALIVE);
+  }
+  assert_int_equal(events[RN_CLUSTER_FAILED], 0);
+  const struct rn_swim_update u = update("n5", 5, 1, RN_SWIM_SUSPECT);
+  hear_of("n2", 2, &u, true);
+  run_answering(now + 60 * S, 5);
+  assert_int_equal(member(5)->state, RN_SWIM_FAILED);
 }
 
 static void others_are_asked_to_try(void **state) {
@@ -275,6 +302,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     CASE(one_missing_answer_is_no_verdict_where_nobody_else_tried),
     CASE(who_cannot_be_reached_at_all_is_asked_twice_a_round),
+    CASE(nobody_is_given_up_who_answers_the_last_time),
     CASE(others_are_asked_to_try),
     CASE(who_is_reached_by_others_is_alive),
     CASE(helpers_that_could_not_either_end_the_wait),
