@@ -142,11 +142,21 @@ void rn_parent_shutdown(struct rn_parent *p, int exit_status) {
     const struct rn_parent_msg m = { .type = RN_PARENT_SHUTDOWN,
                                      .within_ms = (uint32_t)(RN_PARENT_TERM_NS / RN_NS_PER_MS) };
     rn_parent_send(p, &m, NULL, 0);
-    p->dp_term_at_ns = now_ns + drain_ns(p) + RN_PARENT_TERM_NS;
-    p->dp_kill_at_ns += drain_ns(p);
+    p->dp_term_at_ns = now_ns + RN_PARENT_TERM_NS;
+    p->drained_by_ns = now_ns + drain_ns(p);
   } else {
     (void)rn_sys_pidfd_kill(p->dataplane.pidfd, SIGTERM);
   }
+}
+
+int rn_parent_draining(struct rn_parent *p, uint32_t within_ms) {
+  const uint64_t wanted_ns = rn_sys_now_ns() + within_ms * RN_NS_PER_MS;
+  const uint64_t until_ns = wanted_ns < p->drained_by_ns ? wanted_ns : p->drained_by_ns;
+  if (!p->stopping || p->drained_by_ns == 0 || !rn_child_running(&p->dataplane))
+    return RN_ERR_STATE;
+  p->dp_term_at_ns = until_ns + RN_PARENT_TERM_NS;
+  p->dp_kill_at_ns = until_ns + RN_PARENT_KILL_NS;
+  return RN_OK;
 }
 
 /* Until the node was ready once, a failure is a mistake in configuration or environment that a restart would only repeat. */

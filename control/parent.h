@@ -40,6 +40,7 @@ struct rn_parent {
   uint64_t dp_kill_at_ns;             /* 0: not set */
   uint64_t dp_term_at_ns;
   uint64_t control_kill_at_ns;
+  uint64_t drained_by_ns; /* stopping: what DRAINING may ask for; 0: nothing */
 
   struct rn_port_attach
       port;        /* BPF links and UDP guards: they outlive control and the data plane */
@@ -64,6 +65,9 @@ struct rn_mandate rn_parent_mandate(const struct rn_config *cfg, bool root);
 
 /* Starts the data plane with the descriptors of START and the mandate. RN_OK, RN_ERR_NOENT or RN_ERR_SYS. */
 int rn_parent_start_dataplane(struct rn_parent *p, uint64_t now_ns);
+
+/* DRAINING of control. RN_OK or RN_ERR_STATE. */
+int rn_parent_draining(struct rn_parent *p, uint32_t within_ms);
 
 /* Closes the descriptors of START. */
 void rn_parent_drop_fds(struct rn_parent *p);

@@ -15,7 +15,8 @@
  *                                      <---   ROTATE               -> REPLY: node.secret_file has another epoch
  *                                      <---   SAVE + content       -> REPLY: cluster.state_file is replaced by it
  *   RELOAD                             --->                        control reads node.secret_file again
- *   SHUTDOWN                           --->                        control tells the lcores
+ *   SHUTDOWN                           --->                        control lets calls finish, and tells the lcores
+ *                                      <---   DRAINING (how long)  no reply: rpcnetd is that patient. Unsaid, it is not
  *
  * Every file, port and program is the one that rpcnetd read from the configuration itself: control names it by number only. */
 #pragma once
@@ -35,8 +36,9 @@ enum rn_parent_type {
   RN_PARENT_ATTACH, /* arg: port number */
   RN_PARENT_START, /* arg: lcore count; descriptors: region, control's doorbell, one doorbell per lcore */
   RN_PARENT_STOP, /* end the running data plane, which serves an older configuration: ENDED follows */
-  RN_PARENT_READY,  /* no reply */
-  RN_PARENT_DRAIN,  /* end the node as SIGTERM does; no reply but SHUTDOWN */
+  RN_PARENT_READY, /* no reply */
+  RN_PARENT_DRAIN, /* end the node as SIGTERM does; no reply but SHUTDOWN */
+  RN_PARENT_DRAINING, /* after SHUTDOWN; arg: calls may take so many milliseconds to finish, 0: they have. No reply */
   RN_PARENT_ROTATE, /* add an epoch to node.secret_file */
   RN_PARENT_SAVE, /* one descriptor: a memfd of 1..RN_PARENT_SAVE_MAX bytes, the new content of cluster.state_file */
   /* rpcnetd says */
@@ -79,9 +81,9 @@ static_assert(sizeof(struct rn_parent_msg) == 512, "no holes: they would leak me
 
 /* "OPEN"; "?" for what is no type. */
 static inline const char *rn_parent_type_name(uint32_t type) {
-  static const char *const names[RN_PARENT_TYPE_COUNT] = { "NONE",     "OPEN",  "ATTACH", "START",
-                                                           "STOP",     "READY", "DRAIN",  "ROTATE",
-                                                           "SAVE",     "HELLO", "REPLY",  "ENDED",
-                                                           "SHUTDOWN", "RELOAD" };
+  static const char *const names[RN_PARENT_TYPE_COUNT] = {
+    "NONE",   "OPEN", "ATTACH", "START", "STOP",  "READY",    "DRAIN", "DRAINING",
+    "ROTATE", "SAVE", "HELLO",  "REPLY", "ENDED", "SHUTDOWN", "RELOAD"
+  };
   return type < RN_PARENT_TYPE_COUNT ? names[type] : "?";
 }

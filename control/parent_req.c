@@ -219,6 +219,8 @@ void rn_parent_request(struct rn_parent *p, const struct rn_parent_msg *m, const
   } else if (m->type == RN_PARENT_DRAIN) {
     rn_info("rpcnet-control asks for the end of the node");
     rn_parent_shutdown(p, 0);
+  } else if (m->type == RN_PARENT_DRAINING) {
+    err = rn_parent_draining(p, m->arg);
   } else if (m->type == RN_PARENT_ROTATE) {
     do_rotate(p, m);
   } else if (m->type == RN_PARENT_SAVE) {

@@ -553,6 +553,8 @@ static void shutdown_reaches_every_lcore_and_nothing_is_started_again(void **sta
     assert_int_equal(m.type, RN_MSG_CTL_SHUTDOWN);
     assert_int_equal(m.ctl_shutdown.within_ns, 1500 * RN_NS_PER_MS);
   }
+  assert_int_equal(expect(f, RN_PARENT_DRAINING).arg, 30000);
+  assert_int_equal(expect(f, RN_PARENT_DRAINING).arg, 0);
   assert_int_equal(rn_node_on_parent(&f->node, &ended), RN_OK);
   expect_nothing(f);
   fix_free(f);
@@ -566,6 +568,7 @@ static void calls_that_do_not_finish_are_waited_for_so_long(void **state) {
   cfg.node.drain_timeout_ns = 30 * RN_NS_PER_MS;
   f->node.cfg = &cfg;
   const struct rn_parent_msg shutdown = { .type = RN_PARENT_SHUTDOWN, .within_ms = 1500 };
+  publish_calls(f, 0, 1);
   assert_int_equal(rn_node_on_parent(&f->node, &shutdown), RN_OK);
   assert_int_equal(rn_node_on_parent(&f->node, &shutdown), RN_OK); /* twice is once */
   publish_calls(f, 1, 1);
@@ -575,6 +578,23 @@ static void calls_that_do_not_finish_are_waited_for_so_long(void **state) {
   const struct timespec ts = { .tv_nsec = 40 * 1000000 };
   nanosleep(&ts, NULL);
   rn_drain_tick(&f->node);
+  assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m), RN_OK);
+  assert_int_equal(m.type, RN_MSG_CTL_SHUTDOWN);
+  fix_free(f);
+}
+
+/* Their pages are those of long ago: there is nothing to wait for. */
+static void lcores_that_stand_still_are_not_waited_for(void **state) {
+  (void)state;
+  struct fix *f = serving("EC", 0, "P-256");
+  struct rn_msg m;
+  const struct rn_lcore_stats s = { .rpc = { .calls = 7 } };
+  const struct rn_parent_msg shutdown = { .type = RN_PARENT_SHUTDOWN, .within_ms = 1500 };
+  for (uint32_t i = 0; i < 2; i++)
+    rn_stats_publish(rn_topo_stats(&f->view, i), &s, rn_sys_now_ns() - 2 * RN_NS_PER_S);
+  assert_int_equal(rn_node_on_parent(&f->node, &shutdown), RN_OK);
+  assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m), RN_OK);
+  assert_int_equal(m.type, RN_MSG_CTL_DRAIN);
   assert_int_equal(rn_msg_pop(&f->rx[0], RN_MSG_TO_LCORE, &m), RN_OK);
   assert_int_equal(m.type, RN_MSG_CTL_SHUTDOWN);
   fix_free(f);
@@ -646,6 +666,7 @@ int main(void) {
     cmocka_unit_test(ends_a_data_plane_whose_region_makes_no_sense),
     cmocka_unit_test(shutdown_reaches_every_lcore_and_nothing_is_started_again),
     cmocka_unit_test(calls_that_do_not_finish_are_waited_for_so_long),
+    cmocka_unit_test(lcores_that_stand_still_are_not_waited_for),
     cmocka_unit_test(gives_up_when_rpcnetd_cannot_start_it),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
