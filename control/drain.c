@@ -11,6 +11,9 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 
+/* How long an lcore may take to say that it refuses new calls. */
+#define HEED_NS UINT64_C(1000000000)
+
 static void enter(struct rn_node *n, enum rn_drain_phase phase) {
   n->drain.phase = (uint8_t)phase;
   n->drain.since_ns = rn_sys_now_ns();
@@ -30,16 +33,21 @@ static void finish_calls(struct rn_node *n) {
   enter(n, RN_DRAIN_FINISHING);
 }
 
-/* A page that says that the lcore refuses new calls counts all that it had taken before. An lcore that stands still finishes nothing. */
+/* A page that says that the lcore refuses new calls counts all that it had taken before. An lcore that stands still, or does not
+ * heed what it is told, finishes nothing. */
 static uint64_t calls_left(struct rn_node *n) {
   const uint64_t now_ns = rn_sys_now_ns();
+  const bool told_just_now = now_ns - n->drain.since_ns < HEED_NS;
   uint64_t left = 0;
   rn_node_sample(n, false);
   for (uint32_t i = 0; n->state != RN_NODE_NONE && i < n->topo.lcore_count; i++) {
     const struct rn_node_lcore *l = &n->lcores[i];
     if (now_ns > l->stats_ns + RN_HEALTH_SILENT_NS)
       continue;
-    left += l->stats.rpc.draining != 0 ? l->stats.rpc.calls + l->stats.forward.in_flight : 1;
+    if (l->stats.rpc.draining != 0)
+      left += l->stats.rpc.calls + l->stats.forward.in_flight;
+    else
+      left += told_just_now;
   }
   return left;
 }

@@ -82,6 +82,8 @@ static bool drain(uint32_t i) {
     if (m.type == RN_MSG_CTL_HELLO) {
       rn_info("lcore %u: control %u says hello", i, m.ctl_hello.pid);
       say_ready(i);
+    } else if (m.type == RN_MSG_CTL_DRAIN) {
+      stats.rpc.draining = !mode("deaf");
     } else if (m.type == RN_MSG_CTL_SHUTDOWN) {
       rn_info("lcore %u: shutdown with code %llu", i, (unsigned long long)m.ctl_shutdown.app_code);
       end = !mode("deaf");
