@@ -307,7 +307,9 @@ static void check_cluster(struct rn_config_load *l) {
   unique(l, RN_CONFIG_cluster_seeds, sizeof(c->seeds[0]));
   unique(l, RN_CONFIG_cluster_allowed_certs, sizeof(c->allowed_certs[0]));
   at_most(l, RN_CONFIG_cluster_probe_timeout, RN_CONFIG_cluster_gossip_interval, false);
-  if (l->cfg.quic.max_idle_timeout_ns != 0)
+  /* Where there is no gossip, what is not said of it is no mistake. */
+  const bool gossips = c->enabled || given(l, RN_CONFIG_cluster_ping_interval);
+  if (gossips && l->cfg.quic.max_idle_timeout_ns != 0)
     at_most(l, RN_CONFIG_cluster_ping_interval, RN_CONFIG_quic_max_idle_timeout, true);
   clash(l, t->key[0] != 0 && strcmp(c->ca, t->key) == 0, RN_CONFIG_cluster_ca, RN_CONFIG_tls_key,
         "the same file as tls.key, and the data plane reads it: the key needs a file of its own");
