@@ -22,7 +22,9 @@
 #include "util/list.h"
 #include "wire/swim.h"
 
+#ifndef RN_MEMBER_ID_MAX      /* less in simulations of thousands of nodes, bench/cluster */
 #define RN_MEMBER_ID_MAX 255u /* what can be told from a request, docs/protocol.md */
+#endif
 /* Above, an incarnation is refused, and at it whatever is not Alive: there is always a higher one to refute with. */
 #define RN_INCARNATION_MAX (UINT64_MAX / 2)
 

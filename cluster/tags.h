@@ -5,8 +5,10 @@
 
 #include "wire/swim.h"
 
-#define RN_TAG_MAX    255u /* bytes of a key, and of a value */
+#define RN_TAG_MAX 255u    /* bytes of a key, and of a value */
+#ifndef RN_TAGS_BYTES      /* less in simulations of thousands of nodes, bench/cluster */
 #define RN_TAGS_BYTES 508u /* of all: 2 for each tag, and its text */
+#endif
 
 struct rn_tags {
   uint16_t bytes, count;

@@ -117,7 +117,7 @@ static void on_answer(void *app, uint64_t request, const uint8_t *msg, size_t le
   /* Somebody else answers only where we were asked to ask him, which is not the one who asks. */
   const size_t whole = r->msg.from.len;
   const bool for_himself =
-      r->msg.to.len == whole && (whole == 0 || memcmp(r->msg.to.p, r->msg.from.p, whole) == 0);
+      r->msg.to.len == whole && whole > 0 && memcmp(r->msg.to.p, r->msg.from.p, whole) == 0;
   CHECK(ours == (r->msg.type == RN_SWIM_PING || for_himself));
   CHECK(m.to.len == whole || (m.to.len < whole && m.to.len <= RN_MEMBER_ID_MAX));
   CHECK(m.to.len == 0 || memcmp(m.to.p, r->msg.from.p, m.to.len) == 0);

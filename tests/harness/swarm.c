@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cluster/cluster_priv.h"
 #include "harness/swarm_priv.h"
 #include "util/err.h"
 
 /* A lost packet's content comes again after that, then after twice as long, and so on; a stream whose packets are lost so often is given up. */
 #define RETRANSMIT_NS (100 * SWARM_MS)
 #define RETRANSMITS   4u
-#define CAPACITY      2048u
 
 enum kind { TICK, REQUEST, ANSWER };
 
@@ -29,19 +29,22 @@ struct node {
   struct published *p;
   uint32_t life;
   bool frozen;
-  uint64_t slow_ns, tick_ns, bytes, messages;
+  uint64_t slow_ns, tick_ns, ahead_ns, bytes, messages;
   struct event *waiting; /* while frozen, in order */
-  uint32_t waiting_count;
+  uint32_t waiting_count, waiting_room;
 };
 
-/* Whom an answer goes to. */
+/* Whom an answer goes to; a place that is not in use has the next such one in id. */
 struct request {
   uint32_t from, from_life, id;
 };
 
+#define NOBODY UINT32_MAX
+
 struct swarm {
   struct swarm_config cfg;
   swarm_event *on_event;
+  swarm_message *on_message;
   void *app;
   struct rn_rng rng;
   uint64_t now, order;
@@ -50,7 +53,7 @@ struct swarm {
   struct event *heap;
   uint32_t count, room;
   struct request *requests;
-  uint64_t request_count, request_room;
+  uint32_t request_count, request_room, request_spare;
   uint32_t acting; /* the node whose code runs */
 };
 
@@ -59,7 +62,7 @@ struct rn_addr swarm_addr(uint32_t i) {
       struct rn_addr){ .ip = { 10, 1, (uint8_t)(i >> 8), (uint8_t)i }, .port = 8080, .family = 4 };
 }
 
-static uint32_t node_at(const struct rn_addr *a) { return (uint32_t)a->ip[2] << 8 | a->ip[3]; }
+uint32_t swarm_at(const struct rn_addr *a) { return (uint32_t)a->ip[2] << 8 | a->ip[3]; }
 
 void swarm_id(uint32_t i, char out[64]) {
   char addr[RN_ADDR_TEXT_BYTES];
@@ -122,6 +125,8 @@ static void transmit(struct swarm *s, struct event e, uint32_t from, const uint8
   e.at = arrival(s, from, e.node);
   s->nodes[from].bytes += len;
   s->nodes[from].messages++;
+  if (s->on_message != NULL)
+    s->on_message(s->app, from, e.node, e.kind == ANSWER, len, s->now);
   if (e.at == UINT64_MAX)
     return;
   e.len = len;
@@ -134,7 +139,7 @@ static void transmit(struct swarm *s, struct event e, uint32_t from, const uint8
 
 static void request(struct swarm *s, uint32_t from, const struct rn_addr *to, uint32_t id,
                     const uint8_t *msg, size_t len) {
-  uint32_t there = node_at(to);
+  uint32_t there = swarm_at(to);
   RN_ASSERT(there < s->cfg.nodes);
   transmit(s,
            (struct event){ .kind = REQUEST,
@@ -147,22 +152,29 @@ static void request(struct swarm *s, uint32_t from, const struct rn_addr *to, ui
 }
 
 static uint64_t request_keep(struct swarm *s, const struct event *e) {
-  if (s->request_count == s->request_room) {
-    s->request_room = s->request_room ? 2 * s->request_room : 1024;
-    s->requests = realloc(s->requests, s->request_room * sizeof(*s->requests));
-    RN_ASSERT(s->requests != NULL);
+  uint32_t i = s->request_spare;
+  if (i != NOBODY) {
+    s->request_spare = s->requests[i].id;
+  } else {
+    if (s->request_count == s->request_room) {
+      s->request_room = s->request_room ? 2 * s->request_room : 1024;
+      s->requests = realloc(s->requests, s->request_room * sizeof(*s->requests));
+      RN_ASSERT(s->requests != NULL);
+    }
+    i = s->request_count++;
   }
-  s->requests[s->request_count] = (struct request){ e->from, e->from_life, e->id };
-  return s->request_count++;
+  s->requests[i] = (struct request){ e->from, e->from_life, e->id };
+  return i;
 }
 
 static void answer(struct swarm *s, uint32_t node, uint64_t request, const uint8_t *msg,
                    size_t len) {
   struct request *r = &s->requests[request];
-  RN_ASSERT(request < s->request_count && r->from != UINT32_MAX); /* answered once */
+  RN_ASSERT(request < s->request_count && r->from != NOBODY); /* answered once */
   transmit(s, (struct event){ .kind = ANSWER, .node = r->from, .life = r->from_life, .id = r->id },
            node, msg, len);
-  r->from = UINT32_MAX;
+  *r = (struct request){ .from = NOBODY, .id = s->request_spare };
+  s->request_spare = (uint32_t)request;
 }
 
 /* ---- our nodes ---- */
@@ -192,7 +204,7 @@ static const struct rn_cluster_io io = { .ask = io_ask, .answer = io_answer, .ev
 static void schedule(struct swarm *s, uint32_t i) {
   struct node *n = &s->nodes[i];
   uint64_t next = n->c != NULL ? rn_cluster_next_ns(n->c) : n->p->round_ns;
-  next = next > s->now ? next : s->now + 1;
+  next = next > s->now + n->ahead_ns ? next - n->ahead_ns : s->now + 1;
   if (n->slow_ns > 0)
     next += rn_rng_below(&s->rng, n->slow_ns);
   if (n->tick_ns > s->now && n->tick_ns <= next)
@@ -205,7 +217,7 @@ static void seat(struct swarm *s, uint32_t i) {
   struct node *n = &s->nodes[i];
   RN_ASSERT(n->c == NULL && n->p == NULL);
   n->life++;
-  n->tick_ns = 0;
+  n->tick_ns = n->ahead_ns = 0;
   n->frozen = false;
 }
 
@@ -287,17 +299,18 @@ static void published_step(struct swarm *s, uint32_t i, const struct event *e) {
 static void step(struct swarm *s, uint32_t i, const struct event *e) {
   struct rn_cluster *c = s->nodes[i].c;
   const struct rn_addr from = swarm_addr(e->from);
+  const uint64_t now = s->now + s->nodes[i].ahead_ns;
   switch (e->kind) {
   case TICK:
-    rn_cluster_tick(c, s->now);
+    rn_cluster_tick(c, now);
     break;
   case REQUEST: {
-    int err = rn_cluster_heard(c, &from, request_keep(s, e), e->msg, e->len, s->now);
+    int err = rn_cluster_heard(c, &from, request_keep(s, e), e->msg, e->len, now);
     RN_ASSERT(err == RN_OK);
     break;
   }
   case ANSWER:
-    rn_cluster_answered(c, e->id, e->msg, e->len, s->now);
+    rn_cluster_answered(c, e->id, e->msg, e->len, now);
     break;
   }
   /* The walk takes time in proportion to the members. */
@@ -309,8 +322,11 @@ static void happen(struct swarm *s, struct event *e) {
   struct node *n = &s->nodes[e->node];
   const bool there = n->c != NULL || n->p != NULL;
   if (there && n->frozen && n->life == e->life) {
-    n->waiting = realloc(n->waiting, (n->waiting_count + 1) * sizeof(*e));
-    RN_ASSERT(n->waiting != NULL);
+    if (n->waiting_count == n->waiting_room) {
+      n->waiting_room = n->waiting_room ? 2 * n->waiting_room : 16;
+      n->waiting = realloc(n->waiting, n->waiting_room * sizeof(*e));
+      RN_ASSERT(n->waiting != NULL);
+    }
     n->waiting[n->waiting_count++] = *e;
     return;
   }
@@ -343,7 +359,7 @@ static void drop_waiting(struct node *n) {
     free(n->waiting[i].msg);
   free(n->waiting);
   n->waiting = NULL;
-  n->waiting_count = 0;
+  n->waiting_count = n->waiting_room = 0;
 }
 
 void swarm_kill(struct swarm *s, uint32_t i) {
@@ -372,16 +388,49 @@ void swarm_cut(struct swarm *s, uint32_t i, uint32_t k, bool cut) {
 
 void swarm_slow(struct swarm *s, uint32_t i, uint64_t up_to_ns) { s->nodes[i].slow_ns = up_to_ns; }
 
+void swarm_jump(struct swarm *s, uint32_t i, uint64_t ns) {
+  s->nodes[i].ahead_ns += ns;
+  if (s->nodes[i].c != NULL)
+    schedule(s, i);
+}
+
+/* Past the protocol, which would have to tell each of each. */
+void swarm_acquaint(struct swarm *s) {
+  for (uint32_t k = 0; k < s->cfg.nodes; k++) {
+    const struct rn_cluster *known = s->nodes[k].c;
+    uint8_t buf[RN_CLUSTER_MSG_MAX];
+    struct rn_bin_writer w = { .buf = buf, .cap = sizeof(buf) };
+    struct rn_swim_update u;
+    size_t used;
+    if (known == NULL)
+      continue;
+    rn_member_put(&w, rn_members_self(known->members));
+    int err = rn_swim_update_get(buf, w.len, &u, &used);
+    RN_ASSERT(err == RN_OK);
+    for (uint32_t i = 0; i < s->cfg.nodes; i++) {
+      struct rn_cluster *c = s->nodes[i].c;
+      if (c == NULL || i == k)
+        continue;
+      rn_members_apply(c->members, &u, RN_MEMBER_HIMSELF, s->now, NULL);
+      c->watches_stale = true;
+      c->pull_round = UINT32_MAX;
+    }
+  }
+}
+
+void swarm_tap(struct swarm *s, swarm_message *on_message) { s->on_message = on_message; }
+
 /* ---- the object ---- */
 
 struct swarm *swarm_new(const struct swarm_config *cfg, swarm_event *on_event, void *app) {
   struct swarm *s = calloc(1, sizeof(*s));
-  RN_ASSERT(s != NULL && cfg->nodes <= CAPACITY);
+  RN_ASSERT(s != NULL && cfg->nodes <= SWARM_NODES_MAX);
   s->cfg = *cfg;
   s->on_event = on_event;
   s->app = app;
   rn_rng_init(&s->rng, cfg->seed);
   s->now = SWARM_S;
+  s->request_spare = NOBODY;
   s->nodes = calloc(cfg->nodes, sizeof(*s->nodes));
   s->cuts = calloc(cfg->nodes, cfg->nodes);
   RN_ASSERT(s->nodes != NULL && s->cuts != NULL);

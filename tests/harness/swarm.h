@@ -17,6 +17,8 @@ struct swarm_config {
   uint32_t suspicion_multiplier; /* 0: the default */
 };
 
+#define SWARM_NODES_MAX 16384u
+
 /* What has happened: a node's event. */
 typedef void swarm_event(void *app, uint32_t node, enum rn_cluster_event_type type,
                          const struct rn_member *who, uint64_t now_ns);
@@ -29,6 +31,8 @@ void swarm_free(struct swarm *s);
 void swarm_start(struct swarm *s, uint32_t i, const uint32_t *seeds, uint32_t seed_count);
 /* The same for the published crate. */
 void swarm_start_published(struct swarm *s, uint32_t i, const uint32_t *seeds, uint32_t seed_count);
+/* All processes of ours know each other from now on, as if they had been together for long: nothing is left to be told. */
+void swarm_acquaint(struct swarm *s);
 /* The process dies; nobody is told. */
 void swarm_kill(struct swarm *s, uint32_t i);
 /* SIGSTOP, SIGCONT: what comes meanwhile waits. */
@@ -38,10 +42,21 @@ void swarm_cut(struct swarm *s, uint32_t i, uint32_t k, bool cut);
 /* The node is busy: each thing that it does comes up to so much later. */
 void swarm_slow(struct swarm *s, uint32_t i, uint64_t up_to_ns);
 
+/* The node's clock is ahead by so much more from now on. */
+void swarm_jump(struct swarm *s, uint32_t i, uint64_t ns);
+
+/* A message of `from` is on its way: a request, or an answer to one. */
+typedef void swarm_message(void *app, uint32_t from, uint32_t to, bool answer, size_t len,
+                           uint64_t now_ns);
+/* Calls on_message for each from now on, with the app of swarm_new. */
+void swarm_tap(struct swarm *s, swarm_message *on_message);
+
 /* Time goes on. After one step of a node in as many as there are nodes its tables are checked. */
 void swarm_run(struct swarm *s, uint64_t ns);
 
 uint64_t swarm_now(const struct swarm *s);
+/* The number of the node that has this address. */
+uint32_t swarm_at(const struct rn_addr *a);
 /* NULL: no process, or a published one. */
 struct rn_cluster *swarm_node(const struct swarm *s, uint32_t i);
 /* What i thinks of k: RN_SWIM_STATE_COUNT: it does not know it. i may be a published one. */
