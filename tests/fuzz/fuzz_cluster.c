@@ -306,9 +306,8 @@ static void remember(void) {
 
 static void compare(const struct memory *m) {
   const struct rn_member *who = rn_members_by_id(table(), text(m->id));
-  const bool dead = m->state >= RN_SWIM_FAILED;
-  /* Whoever gave up his place and came again is somebody else. */
-  if (who == NULL || m->alias || (dead && world.evicted != rn_members_stats(table())->evicted))
+  /* Whoever gave up his place and came again is somebody else; he may have failed and made room for others in one message. */
+  if (who == NULL || m->alias || world.evicted != rn_members_stats(table())->evicted)
     return;
   CHECK(who->incarnation >= m->incarnation);
   if (who->incarnation > m->incarnation || who->state >= m->state)
