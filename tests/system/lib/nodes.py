@@ -156,6 +156,12 @@ class World:
     def bridge(self, *args):
         return run("nsenter", "-n", "-t", str(self.holder.pid), *args)
 
+    def cut_off(self, node):
+        """From now on nothing gets to the node or away from it; it is not told."""
+        port = f"br{node.index}"
+        rules = f'table bridge cut_{port} {{\n chain forward {{\n type filter hook forward priority 0;\n iifname "{port}" drop\n oifname "{port}" drop\n }}\n}}\n'
+        subprocess.run(["nsenter", "-n", "-t", str(self.holder.pid), "nft", "-f", "-"], check=True, input=rules, text=True)
+
     def add(self, name, **options):
         self.nodes.append(Node(self, name, len(self.nodes), options))
         return self.nodes[-1]
