@@ -146,6 +146,7 @@ void rn_directory_tick(struct rn_directory *d, const struct rn_members *m, uint6
     d->not_before_ns = now_ns + REFRESH_NS;
     if (rn_registry_refresh(d->registry, m) > 0)
       d->retry_ns = 0;
+    d->node->healthy_workers = (uint32_t)rn_registry_stats(d->registry)->workers;
     for (uint32_t r; (r = rn_registry_next_changed(d->registry)) != RN_ROUTE_NONE;)
       mark(d, r);
   }

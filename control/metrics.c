@@ -76,10 +76,11 @@ static void put_family(struct text *t, const char *name) {
 #include "schema/metrics/exposed.def"
 }
 
+/* offset: in struct rn_lcore_stats. */
 static uint64_t sum_of(const struct rn_node *n, size_t offset) {
   uint64_t sum = 0, v;
   for (uint32_t i = 0; i < n->topo.lcore_count; i++) {
-    memcpy(&v, (const uint8_t *)&n->lcores[i].stats.rpc + offset, sizeof(v));
+    memcpy(&v, (const uint8_t *)&n->lcores[i].stats + offset, sizeof(v));
     sum += v;
   }
   return sum;
@@ -89,16 +90,16 @@ static void put_calls(struct text *t, const struct rn_node *n) {
   put_family(t, "rpc_requests_total");
   put(t, "rpc_requests_total %" PRIu64 "\n", rn_rates_calls(n));
   put_family(t, "rpc_errors_total");
-#define RN_EXPOSED_ERROR(type, counter)                                                            \
+#define RN_EXPOSED_ERROR(type, group, counter)                                                     \
   put(t, "rpc_errors_total{type=\"%s\"} %" PRIu64 "\n", #type,                                     \
-      sum_of(n, offsetof(struct rn_stats_rpc, counter)));
+      sum_of(n, offsetof(struct rn_lcore_stats, group.counter)));
 #include "schema/metrics/exposed.def"
 }
 
 static void put_gauges(struct text *t, const struct rn_rates *r) {
-#define RN_EXPOSED(name, help)                                                                     \
-  family(t, "rpc_" #name, "gauge", help " (over the last second)");                                \
-  put(t, "rpc_" #name " %.6g\n", r->name);
+#define RN_EXPOSED(group, name, help)                                                              \
+  family(t, #group "_" #name, "gauge", help " (over the last second)");                            \
+  put(t, #group "_" #name " %.6g\n", r->name);
 #include "schema/metrics/exposed.def"
 }
 

@@ -78,6 +78,8 @@ struct rn_node {
   struct rn_signer signer;
   struct rn_control_stats stats;
   struct rn_rates rates;
+  uint32_t
+      healthy_workers; /* that calls may be sent to, over all routes; kept by control/directory.c */
   struct rn_inspect *inspect; /* NULL: nobody asks */
   struct rn_gossiper *gossip; /* NULL: without cluster.enabled */
 };

@@ -20,8 +20,20 @@ void rn_rates_hist(const struct rn_node *n, uint32_t hist_id, struct rn_tally_co
 uint64_t rn_rates_calls(const struct rn_node *n) {
   uint64_t calls = 0;
   for (uint32_t i = 0; n->state != RN_NODE_NONE && i < n->topo.lcore_count; i++)
-    calls += n->lcores[i].stats.rpc.requests + n->lcores[i].stats.rpc.streams;
+    calls += n->lcores[i].stats.rpc.requests + n->lcores[i].stats.rpc.streams +
+             n->lcores[i].stats.forward.calls;
   return calls;
+}
+
+static void count_hits(struct rn_rates *r, const struct rn_node *n) {
+  for (uint32_t i = 0; n->state != RN_NODE_NONE && i < n->topo.lcore_count; i++) {
+    r->hits += n->lcores[i].stats.pool.hits;
+    r->misses += n->lcores[i].stats.pool.misses;
+  }
+}
+
+static double hit_rate(uint64_t hits, uint64_t misses) {
+  return hits + misses > 0 ? (double)hits / (double)(hits + misses) : 1;
 }
 
 /* Processes that come and go between two samples take their CPU time with them: never below zero. */
@@ -31,6 +43,9 @@ void rn_rates_sample(struct rn_rates *r, const struct rn_node *n, uint64_t now_n
   const uint32_t pids[] = { n->pid, (uint32_t)getpid(), (uint32_t)getppid() };
   struct rn_rates next = { .at_ns = now_ns, .generation = n->generation };
   next.calls = rn_rates_calls(n);
+  count_hits(&next, n);
+  next.healthy_workers = n->healthy_workers;
+  next.hit_rate = 1;
   rn_rates_hist(n, RN_HIST_call_ns, &next.latency);
   uint64_t memory_bytes = 0;
   for (size_t i = 0; i < sizeof(pids) / sizeof(pids[0]); i++) {
@@ -48,6 +63,8 @@ void rn_rates_sample(struct rn_rates *r, const struct rn_node *n, uint64_t now_n
     next.throughput_rps = (double)(next.calls - (same ? r->calls : 0)) / seconds;
     next.latency_p50_us = (double)rn_tally_quantile(&recent, 0.5) / 1e3;
     next.latency_p99_us = (double)rn_tally_quantile(&recent, 0.99) / 1e3;
+    next.hit_rate =
+        hit_rate(next.hits - (same ? r->hits : 0), next.misses - (same ? r->misses : 0));
     next.cpu_usage_pct = 100 * growth(next.cpu_s, r->cpu_s) / seconds;
   }
   *r = next;

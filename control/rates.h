@@ -11,11 +11,12 @@ struct rn_rates {
   uint64_t at_ns; /* 0: there was none */
   uint32_t generation;
   uint64_t calls;
+  uint64_t hits, misses; /* of connections to workers */
   double cpu_s;
   struct rn_tally_copy latency; /* of all lcores */
 
   /* between the last two; 0 until then */
-#define RN_EXPOSED(name, help) double name;
+#define RN_EXPOSED(group, name, help) double name;
 #include "schema/metrics/exposed.def"
 };
 

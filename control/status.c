@@ -131,6 +131,19 @@ static void add_metrics(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct r
   }
 }
 
+static void add_rate(yyjson_mut_doc *doc, yyjson_mut_val *r, const char *group, const char *name,
+                     double value) {
+  yyjson_mut_val *obj = yyjson_mut_obj_get(r, group);
+  if (obj == NULL)
+    obj = yyjson_mut_obj_add_obj(doc, r, group);
+  yyjson_mut_obj_add_real(doc, obj, name, value);
+}
+
+static void add_rates(yyjson_mut_doc *doc, yyjson_mut_val *r, const struct rn_rates *rates) {
+#define RN_EXPOSED(group, name, help) add_rate(doc, r, #group, #name, rates->name);
+#include "schema/metrics/exposed.def"
+}
+
 char *rn_stats_json(struct rn_node *n, size_t *len) {
   yyjson_mut_val *r;
   yyjson_mut_doc *doc = rn_status_answer(&r);
@@ -138,9 +151,7 @@ char *rn_stats_json(struct rn_node *n, size_t *len) {
     return NULL;
   rn_node_sample(n, false);
   yyjson_mut_obj_add_str(doc, r, "node", n->cfg->node.name);
-  yyjson_mut_val *rpc = yyjson_mut_obj_add_obj(doc, r, "rpc");
-#define RN_EXPOSED(name, help) yyjson_mut_obj_add_real(doc, rpc, #name, n->rates.name);
-#include "schema/metrics/exposed.def"
+  add_rates(doc, r, &n->rates);
   yyjson_mut_val *control = yyjson_mut_obj_add_obj(doc, r, "control");
 #define RN_METRIC(name, kind, unit, help)                                                          \
   yyjson_mut_obj_add_uint(doc, control, #name, n->stats.name);

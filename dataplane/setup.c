@@ -338,6 +338,7 @@ static int make_forwarding(struct rn_lcore *lc) {
                                     .director = lc->director,
                                     .quic = lc->quic,
                                     .rpc = lc->rpc,
+                                    .page = lc->page,
                                     .local = source_for,
                                     .ctx = lc };
   size_t bytes = rn_forwarding_footprint(p.topo);

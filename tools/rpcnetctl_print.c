@@ -86,17 +86,26 @@ static void print_metric(FILE *out, yyjson_val *m, yyjson_val *lcores, bool all)
   fprintf(out, "  %s\n", text(m, "help"));
 }
 
+/* The gauges that people look for first. */
+static void print_rates(FILE *out, yyjson_val *r) {
+  static const char *const groups[] = { "rpc", "pool", "cluster" };
+  for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
+    yyjson_val *rates = yyjson_obj_get(r, groups[g]), *key, *value;
+    size_t i, count;
+    if (rates == NULL) /* yyjson counts on from the address */
+      continue;
+    fprintf(out, "%s, in the last second\n", groups[g]);
+    yyjson_obj_foreach(rates, i, count, key, value)
+        fprintf(out, "  %-24s %16.2f\n", yyjson_get_str(key), yyjson_get_num(value));
+    fprintf(out, "\n");
+  }
+}
+
 void rn_ctl_print_stats(FILE *out, yyjson_val *r, bool all) {
   yyjson_val *lcores = yyjson_obj_get(r, "lcores"), *m, *key, *value;
   const char *group = "";
   size_t i, count, shown = 0;
-  yyjson_val *rpc = yyjson_obj_get(r, "rpc");
-  if (rpc != NULL) { /* yyjson counts on from the address */
-    fprintf(out, "rpc, in the last second\n");
-    yyjson_obj_foreach(rpc, i, count, key, value)
-        fprintf(out, "  %-24s %16.1f\n", yyjson_get_str(key), yyjson_get_num(value));
-    fprintf(out, "\n");
-  }
+  print_rates(out, r);
   yyjson_arr_foreach(yyjson_obj_get(r, "metrics"), i, count, m) {
     if (strcmp(group, text(m, "group")) != 0) {
       group = text(m, "group");

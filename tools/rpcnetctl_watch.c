@@ -43,7 +43,7 @@ static double value(yyjson_val *metrics, const char *group, const char *name) {
 /* The sum of what rpc_errors_total is. */
 static double errors_of(yyjson_val *m) {
   double sum = 0;
-#define RN_EXPOSED_ERROR(type, counter) sum += value(m, "rpc", #counter);
+#define RN_EXPOSED_ERROR(type, group, counter) sum += value(m, #group, #counter);
 #include "schema/metrics/exposed.def"
   return sum;
 }
@@ -57,7 +57,8 @@ static void take(struct sample *s, yyjson_val *result) {
     if (s->lcores == LCORES_MAX)
       return;
     s->of[s->lcores++] = (struct row){
-      .calls = value(m, "rpc", "requests") + value(m, "rpc", "streams"),
+      .calls =
+          value(m, "rpc", "requests") + value(m, "rpc", "streams") + value(m, "forward", "calls"),
       .errors = errors_of(m),
       .rx = value(m, "quic", "rx_datagrams"),
       .tx = value(m, "quic", "tx_datagrams"),

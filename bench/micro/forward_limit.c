@@ -200,7 +200,9 @@ static void ended(void *ctx, uint32_t worker, enum rn_forward_outcome how, uint6
   (void)ctx, (void)worker, (void)how, (void)latency_ns;
 }
 static bool may_retry(void *ctx, struct rn_forward_route *r) { return (void)ctx, (void)r, true; }
-static const struct rn_forward_ops ops = { route, pick, begun, ended, may_retry };
+static const struct rn_forward_ops ops = {
+  .route = route, .pick = pick, .begun = begun, .ended = ended, .may_retry = may_retry
+};
 
 static int local(void *ctx, const struct rn_addr *peer, struct rn_addr *out) {
   (void)ctx, (void)peer;

@@ -37,6 +37,7 @@ struct seat {
 
 struct rn_forwarding {
   struct rn_director *director;
+  struct rn_stats_page *page;
   struct rn_pool *pool;
   struct rn_forward *forward;
   struct rn_forward_route routes[RN_TOPO_ROUTES_MAX];
@@ -171,9 +172,21 @@ static bool on_retry(void *ctx, struct rn_forward_route *route) {
   return rn_budget_take(&f->budgets[route - f->routes], rn_forward_now(f->forward)) == RN_OK;
 }
 
-static const struct rn_forward_ops ops = {
-  .route = on_route, .pick = on_pick, .begun = on_begun, .ended = on_ended, .may_retry = on_retry
-};
+static void on_answered(void *ctx, const struct rn_forward_times *t) {
+  struct rn_stats_page *page = ((struct rn_forwarding *)ctx)->page;
+  rn_stats_hist_add(page, RN_HIST_forward_connect_ns, t->connect_ns, 1);
+  rn_stats_hist_add(page, RN_HIST_forward_worker_ns, t->worker_ns, 1);
+  rn_stats_hist_add(page, RN_HIST_forward_answer_ns, t->answer_ns, 1);
+  if (t->kind == RN_HANDLER_UNARY)
+    rn_stats_hist_add(page, RN_HIST_call_ns, t->asked_ns, 1);
+}
+
+static const struct rn_forward_ops ops = { .route = on_route,
+                                           .pick = on_pick,
+                                           .begun = on_begun,
+                                           .ended = on_ended,
+                                           .may_retry = on_retry,
+                                           .answered = on_answered };
 
 /* ---- the object ---- */
 
@@ -249,6 +262,7 @@ int rn_forwarding_init(void *mem, const struct rn_forwarding_params *p,
   uint8_t *base = mem;
   struct rn_forwarding *f = mem;
   *f = (struct rn_forwarding){ .director = p->director,
+                               .page = p->page,
                                .seats = (struct seat *)(void *)(base + l.seats),
                                .free_first = UINT32_MAX,
                                .free_last = UINT32_MAX };

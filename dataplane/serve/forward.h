@@ -3,6 +3,7 @@
 #include "dataplane/serve/director.h"
 #include "rpc/forward.h"
 #include "rpc/pool.h"
+#include "topo/stats.h"
 
 struct rn_forwarding; /* opaque; forward.c */
 
@@ -10,7 +11,8 @@ struct rn_forwarding_params {
   const struct rn_topo *topo; /* director.enabled, with routes; outlives it, as all that follows */
   struct rn_director *director;
   struct rn_quic *quic;
-  struct rn_rpc_server *rpc; /* whose calls are forwarded */
+  struct rn_rpc_server *rpc;  /* whose calls are forwarded */
+  struct rn_stats_page *page; /* for histograms */
   /* As in struct rn_pool_params. */
   int (*local)(void *ctx, const struct rn_addr *peer, struct rn_addr *out);
   void *ctx;

@@ -65,6 +65,16 @@ enum rn_forward_outcome {
   RN_FORWARD_DROPPED, /* says nothing about the worker: the client gave up, another one was faster, or we had no room */
 };
 
+/* An answered call's way, in ns; each as seen from turn to turn. */
+struct rn_forward_times {
+  enum rn_handler_kind kind;
+  uint64_t
+      connect_ns; /* from its first bytes until a stream to the worker that answered was open, tries before included */
+  uint64_t worker_ns; /* until the first byte of the answer */
+  uint64_t answer_ns; /* until its end was passed on */
+  uint64_t asked_ns;  /* from the last byte of the request until then */
+};
+
 struct rn_forward_ops {
   /* The route of a method, or NULL: the call is not for forwarding. As in struct rn_rpc_diversion. */
   struct rn_forward_route *(*route)(void *ctx, enum rn_handler_kind kind, const char *name,
@@ -77,6 +87,8 @@ struct rn_forward_ops {
   void (*ended)(void *ctx, uint32_t worker, enum rn_forward_outcome how, uint64_t latency_ns);
   /* A further try, or a hedge, because a worker that was reached failed or is slow: takes from the retry budget, or says no. */
   bool (*may_retry)(void *ctx, struct rn_forward_route *route);
+  /* The end of an answer was passed on. May be NULL. */
+  void (*answered)(void *ctx, const struct rn_forward_times *t);
 };
 
 struct rn_forward_limits {

@@ -107,8 +107,24 @@ static void end(struct fwd_call *k, enum rn_forward_outcome how) {
   rn_slab_give(f->slab, k);
 }
 
+static void tell_times(const struct fwd_call *k) {
+  const struct rn_forward *f = k->f;
+  const struct fwd_try *t = k->from;
+  if (f->ops->answered == NULL)
+    return;
+  const struct rn_forward_times times = {
+    .kind = (enum rn_handler_kind)k->kind,
+    .connect_ns = t->begun_ns - k->begun_ns,
+    .worker_ns = t->latency_ns,
+    .answer_ns = f->now_ns - t->begun_ns - t->latency_ns,
+    .asked_ns = f->now_ns - k->asked_ns,
+  };
+  f->ops->answered(f->ctx, &times);
+}
+
 void end_answered(struct fwd_call *k) {
   k->f->stats.answered++;
+  tell_times(k);
   /* A client that goes on sending would do so for ever: the published server drops its half as well. */
   if (k->kind == RN_HANDLER_STREAMING && !k->req_fin)
     rn_quic_stream_stop(k->client, 0);

@@ -161,9 +161,16 @@ static bool may_retry(void *ctx, struct rn_forward_route *r) {
   return true;
 }
 
-static const struct rn_forward_ops ops = {
-  .route = route, .pick = pick, .begun = begun, .ended = ended, .may_retry = may_retry
-};
+static void answered(void *ctx, const struct rn_forward_times *t) {
+  ((struct director *)ctx)->times = *t;
+}
+
+static const struct rn_forward_ops ops = { .route = route,
+                                           .pick = pick,
+                                           .begun = begun,
+                                           .ended = ended,
+                                           .may_retry = may_retry,
+                                           .answered = answered };
 
 /* ---- on the network ---- */
 

@@ -28,9 +28,10 @@ struct director {
   struct rn_forward_params forward_params;
   struct director_worker workers[DIRECTOR_WORKERS];
   struct director_route routes[DIRECTOR_ROUTES];
-  uint32_t next;   /* worker to look at first */
-  uint32_t budget; /* further tries that are allowed */
-  uint32_t asked;  /* how often one was asked for */
+  uint32_t next;                 /* worker to look at first */
+  uint32_t budget;               /* further tries that are allowed */
+  uint32_t asked;                /* how often one was asked for */
+  struct rn_forward_times times; /* of the last answered call */
   struct net *net;
   struct net_host *host;
   struct rn_rpc_server *server;

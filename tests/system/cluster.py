@@ -257,7 +257,8 @@ def faults_idempotent(world, options):
 def faults_once(world, options):
     """Only those that were in flight on a worker that was killed, frozen or cut off fail."""
     r = faults(world, options)
-    check(r["errors"] <= 60, f"{r['errors']} errors of {r['calls']} calls")
+    # At most what was asked within 10 ms, for each of the three.
+    check(r["errors"] <= 3 * (20000 if options.long else 2000) // 100, f"{r['errors']} errors of {r['calls']} calls")
 
 
 def main():

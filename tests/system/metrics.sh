@@ -69,8 +69,8 @@ same 'in the last bucket as well' "$(metric 'rpc_latency_seconds_bucket{le="+Inf
 for stage in rx quic classify handler tx; do
   between "followed through $stage" "$(metric "rpcnet_stage_seconds_count{stage=\"$stage\"}")" 20 "$calls"
 done
-same 'rpcnetctl has the same gauges' "$("$build/tools/rpcnetctl" --socket "$sock" stats --json | python3 -c 'import json, sys; print(*json.load(sys.stdin)["rpc"])')" \
-  "$(awk '/^RN_EXPOSED[(]/ { gsub(/RN_EXPOSED\(|,.*/, ""); printf "%s%s", sep, $0; sep = " " }' lib/schema/metrics/exposed.def)"
+same 'rpcnetctl has the same gauges' "$("$build/tools/rpcnetctl" --socket "$sock" stats --json | python3 -c 'import json, sys; print(*(g + "." + n for g, v in json.load(sys.stdin).items() if g in ("rpc", "pool", "cluster") for n in v))')" \
+  "$(awk '/^RN_EXPOSED[(]/ { gsub(/RN_EXPOSED\(/, ""); split($0, f, ", *"); printf "%s%s.%s", sep, f[1], f[2]; sep = " " }' lib/schema/metrics/exposed.def)"
 same 'none failed' "$(get /metrics | awk '/^rpc_errors_total/ { n += $2 } END { print n + 0 }')" 0
 between 'memory in MB' "$(metric rpc_memory_mb)" 5 4000
 between 'CPU in per cent' "$(metric rpc_cpu_usage_pct)" 0 400

@@ -63,13 +63,14 @@ static void write_exposed(FILE *out) {
   fputs(exposed, out);
 #define RN_EXPOSED_FAMILY(name, kind, help)                                                        \
   fprintf(out, "| `%s` | | %s | %s |\n", #name, kind_name(RN_METRIC_##kind), help);
-#define RN_EXPOSED(name, help)                                                                     \
-  fprintf(out, "| `rpc_%s` | `rpc.%s` | gauge | %s |\n", #name, #name, help);
+#define RN_EXPOSED(group, name, help)                                                              \
+  fprintf(out, "| `%s_%s` | `%s.%s` | gauge | %s |\n", #group, #name, #group, #name, help);
 #include "schema/metrics/exposed.def"
   fputs("\nThe gauges are over the last second. `rpc_errors_total` has these values of the label "
-        "`type`:\n\n| type | counter of rpc |\n|---|---|\n",
+        "`type`:\n\n| type | counter |\n|---|---|\n",
         out);
-#define RN_EXPOSED_ERROR(type, counter) fprintf(out, "| `%s` | `%s` |\n", #type, #counter);
+#define RN_EXPOSED_ERROR(type, group, counter)                                                     \
+  fprintf(out, "| `%s` | `%s.%s` |\n", #type, #group, #counter);
 #include "schema/metrics/exposed.def"
 }
 

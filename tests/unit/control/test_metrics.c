@@ -221,6 +221,26 @@ static void rates_are_of_the_time_between_two_samples(void **state) {
   assert_true(r->throughput_rps == 0 && r->latency_p99_us == 0);
 }
 
+static void forwarded_calls_count(void **state) {
+  (void)state;
+  const struct rn_rates *r = &f.node.rates;
+  sample(RN_NS_PER_S);
+  assert_true(r->hit_rate == 1);
+  f.stats[0].rpc.requests = 10;
+  f.stats[0].forward.calls = 30;
+  f.stats[0].forward.errors_no_worker = 7;
+  f.stats[0].pool.hits = 27;
+  f.stats[1].pool.misses = 3;
+  f.node.healthy_workers = 5;
+  sample(2 * RN_NS_PER_S);
+  assert_true(r->throughput_rps == 40);
+  make();
+  expect("rpc_requests_total", "40");
+  expect("rpc_errors_total{type=\"no_worker\"}", "7");
+  expect("pool_hit_rate", "0.9");
+  expect("cluster_healthy_workers", "5");
+}
+
 static void rates_do_not_compare_two_data_planes(void **state) {
   (void)state;
   f.stats[0].rpc.requests = 5000;
@@ -290,6 +310,7 @@ int main(void) {
     TEST(without_a_data_plane_only_control_speaks),
     TEST(another_data_plane_counts_from_zero),
     TEST(rates_are_of_the_time_between_two_samples),
+    TEST(forwarded_calls_count),
     TEST(rates_do_not_compare_two_data_planes),
     TEST(a_node_is_ready_while_all_lcores_publish),
     TEST(a_node_is_not_ready_before_each_lcore_has_published),

@@ -373,6 +373,33 @@ static void slower_of_two_workers_is_cancelled(void **state) {
   assert_int_equal(stats()->hedge_wins, 0);
 }
 
+/* Links take 2 ms each way, to the director and on to the worker. */
+static void time_is_told_where_it_was_spent(void **state) {
+  (void)state;
+  const struct rn_forward_times *t = &w->dir.times;
+  uint8_t ms[8];
+  rn_wire_put_u64(ms, 100);
+  for (int i = 0; i < 2; i++) {
+    struct outcome o = { 0 };
+    call(&o, "sleep", ms, 8);
+    run_ms(150);
+    assert_int_equal(o.done, 1);
+    forget(&o);
+    assert_int_equal(t->kind, RN_HANDLER_UNARY);
+    assert_in_range(t->connect_ns, i == 0 ? 4 * MS : 0, i == 0 ? 20 * MS : 0);
+    assert_in_range(t->worker_ns, 104 * MS, 115 * MS);
+    assert_int_equal(t->answer_ns, 0);
+    assert_int_equal(t->asked_ns, t->connect_ns + t->worker_ns + t->answer_ns);
+  }
+  struct outcome o = { 0 };
+  stream(&o, "tick_stream"); /* 20 items */
+  run_ms(400);
+  assert_int_equal(o.done, 1);
+  forget(&o);
+  assert_int_equal(t->kind, RN_HANDLER_STREAMING);
+  assert_in_range(t->answer_ns, 50 * MS, 400 * MS);
+}
+
 /* ---- limits ---- */
 
 static void route_has_room_for_so_many(void **state) {
@@ -567,6 +594,7 @@ int main(void) {
     CASE(silent_stream_ends_after_the_timeout),
     CASE(faster_of_two_workers_answers),
     CASE(slower_of_two_workers_is_cancelled),
+    CASE(time_is_told_where_it_was_spent),
     CASE(route_has_room_for_so_many),
     CASE(who_waits_for_a_dial_is_counted),
     CASE(refusals_are_answered),
