@@ -119,7 +119,7 @@ done
 check 'rpc_latency_seconds is a histogram' is_type rpc_latency_seconds histogram
 grep -o '^# TYPE [a-z0-9_]*' "$work/metrics" | cut -d ' ' -f 3 | sort >"$work/exposed"
 # shellcheck disable=SC2016 # backquotes of Markdown
-grep '^|' docs/metrics.md | grep -Eo '`rpc[a-z0-9]*_[a-z0-9_]*[`{]' | tr -d '`{' | sort -u >"$work/documented"
+grep '^|' docs/metrics.md | grep -Eo '`(rpc[a-z0-9]*|pool|cluster)_[a-z0-9_]*[`{]' | tr -d '`{' | sort -u >"$work/documented"
 same 'no name comes twice' "$(uniq -d "$work/exposed")" ''
 check 'docs/metrics.md has these and no others' diff "$work/documented" "$work/exposed"
 
