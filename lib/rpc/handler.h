@@ -15,6 +15,8 @@ enum rn_handler_kind { RN_HANDLER_UNARY, RN_HANDLER_STREAMING, RN_HANDLER_GOSSIP
 struct rn_handler {
   const char *name; /* UTF-8, at most 1,023 bytes */
   enum rn_handler_kind kind;
+  bool
+      keeps_time; /* unary: a complete call has no deadline but those that the handler sets itself */
 
   /* Unary: the request. Gossip: the message, which lib/wire/swim.h can read. params stay valid until the call is answered only if rn_call_hold was called before this returned. */
   void (*request)(struct rn_call *c, const uint8_t *params, size_t len);

@@ -87,6 +87,17 @@ int rn_rpc_methods_add(struct rn_rpc_methods *m, const struct rn_handler *h) {
   return RN_OK;
 }
 
+int rn_rpc_methods_replace(struct rn_rpc_methods *m, const struct rn_handler *h) {
+  for (uint32_t i = 0; i <= m->mask; i++) {
+    struct method *e = &m->table[i];
+    if (e->pub.h != NULL && e->pub.h->kind == h->kind && strcmp(e->pub.h->name, h->name) == 0) {
+      e->pub.h = h;
+      return RN_OK;
+    }
+  }
+  return rn_rpc_methods_add(m, h);
+}
+
 const struct rn_rpc_method *rn_rpc_methods_find(const struct rn_rpc_methods *m,
                                                 enum rn_handler_kind kind, const char *name,
                                                 size_t len) {

@@ -13,6 +13,8 @@ size_t rn_rpc_methods_footprint(uint32_t capacity);
 void rn_rpc_methods_init(void *mem, uint32_t capacity, struct rn_rpc_methods **out);
 /* h is kept. RN_OK, RN_ERR_EXIST, RN_ERR_LIMIT, or RN_ERR_INVAL: empty, longer than 1,023 bytes or not UTF-8. */
 int rn_rpc_methods_add(struct rn_rpc_methods *m, const struct rn_handler *h);
+/* As add, but in place of one of that name and kind where there is one, whose limits it takes over. */
+int rn_rpc_methods_replace(struct rn_rpc_methods *m, const struct rn_handler *h);
 /* What one method may have of its own; both 0: as all the others. */
 struct rn_rpc_method_limits {
   uint64_t request_timeout_ns;

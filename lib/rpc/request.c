@@ -52,7 +52,10 @@ static void dispatch(struct rn_call *c, const struct rn_wire_request *r) {
     body_free(c->body);
     c->body = NULL;
   }
-  call_start_deadline(c, m->lim.request_timeout_ns);
+  if (c->h->keeps_time)
+    rn_wheel_cancel(v->deadlines, &c->deadline);
+  else
+    call_start_deadline(c, m->lim.request_timeout_ns);
 }
 
 /* RN_OK: dispatched or refused; RN_ERR_SHORT with *need. */

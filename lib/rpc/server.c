@@ -113,7 +113,15 @@ int rn_rpc_server_add(struct rn_rpc_server *v, const struct rn_handler *h) {
   return rn_rpc_methods_add(v->methods, h);
 }
 
+int rn_rpc_server_replace(struct rn_rpc_server *v, const struct rn_handler *h) {
+  return rn_rpc_methods_replace(v->methods, h);
+}
+
 /* ---- calls ---- */
+
+static void set_now(struct rn_rpc_server *v, const struct rn_quic_stream *s) {
+  v->now_ns = rn_quic_now(rn_quic_conn_endpoint(rn_quic_stream_conn(s)));
+}
 
 static const uint8_t call_next[CALL_STATE_COUNT][CALL_EV_COUNT] = {
   /* 0: not allowed */
@@ -185,6 +193,8 @@ void call_done(struct rn_call *c) {
 
 void call_end(struct rn_call *c, enum rn_rpc_outcome how, size_t bytes) {
   struct rn_rpc_server *v = c->v;
+  if (!c->busy) /* answered from another's event: none of ours has told the time */
+    set_now(v, c->s);
   bool has_answer = how == RN_RPC_RESULT || how == RN_RPC_ERROR;
   if (has_answer && c->begun_ns == v->now_ns)
     v->answered_at_once++;
@@ -278,10 +288,6 @@ uint64_t rn_rpc_server_next_expiry(const struct rn_rpc_server *v) {
 const struct rn_rpc_stats *rn_rpc_server_stats(const struct rn_rpc_server *v) { return &v->stats; }
 
 /* ---- stream events ---- */
-
-static void set_now(struct rn_rpc_server *v, const struct rn_quic_stream *s) {
-  v->now_ns = rn_quic_now(rn_quic_conn_endpoint(rn_quic_stream_conn(s)));
-}
 
 int rn_rpc_server_stream_open(struct rn_rpc_server *v, struct rn_quic_stream *s) {
   (void)v, (void)s; /* a call starts with its first byte */

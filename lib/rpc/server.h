@@ -78,6 +78,9 @@ void rn_rpc_server_divert(struct rn_rpc_server *v, const struct rn_rpc_diversion
 /* Adds a method; h is kept, not copied. RN_OK, RN_ERR_EXIST, RN_ERR_LIMIT, or RN_ERR_INVAL for an unusable name. */
 int rn_rpc_server_add(struct rn_rpc_server *v, const struct rn_handler *h);
 
+/* As add, but in place of a handler of that name and kind where there is one, whose limits it takes over. Before the first call. */
+int rn_rpc_server_replace(struct rn_rpc_server *v, const struct rn_handler *h);
+
 /* Limits of one method's own, in place of the configured ones; 0: none of its own. max_request_bytes counts the params. RN_OK, or
  * RN_ERR_NOENT when no handler has that name. */
 int rn_rpc_server_limit(struct rn_rpc_server *v, const char *method, uint64_t request_timeout_ns,

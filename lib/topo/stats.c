@@ -40,6 +40,9 @@ const struct rn_metric_desc rn_metric_descs[RN_STATS_VALUES] = {
 #define GROUP "pool"
 #include "schema/metrics/pool.def"
 #undef GROUP
+#define GROUP "fanout"
+#include "schema/metrics/fanout.def"
+#undef GROUP
 };
 #undef RN_METRIC
 

@@ -42,6 +42,9 @@ struct rn_lcore_stats {
   struct rn_stats_pool {
 #include "schema/metrics/pool.def"
   } pool;
+  struct rn_stats_fanout {
+#include "schema/metrics/fanout.def"
+  } fanout;
 #undef RN_METRIC
 };
 
@@ -68,8 +71,8 @@ enum rn_metric_kind { RN_METRIC_COUNTER, RN_METRIC_GAUGE };
 
 /* One metric of rn_lcore_stats, in the order of its members. */
 struct rn_metric_desc {
-  const char
-      *group; /* "lcore", "port", "net", "quic", "rpc", "gossip", "director", "forward", "pool" */
+  const char *
+      group; /* "lcore", "port", "net", "quic", "rpc", "gossip", "director", "forward", "pool", "fanout" */
   const char *name;
   enum rn_metric_kind kind;
   const char *unit;

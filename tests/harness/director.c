@@ -18,23 +18,27 @@ static void note(struct director *d, const char *what, struct rn_quic_stream *s,
   net_event(d->net, d->host, what, rn_quic_stream_id(s), value);
 }
 
+static bool of_fanout(const struct director *d, const struct rn_quic_stream *s) {
+  return d->fanout != NULL && rn_pool_of(rn_quic_stream_conn(s)) == d->fan_pool;
+}
+
 static void on_ready(void *app, struct rn_quic_conn *c) {
-  struct director *d = app;
+  (void)app;
   if (!rn_quic_conn_is_server(c) && rn_pool_of(c) != NULL)
-    rn_pool_conn_ready(d->pool, c);
+    rn_pool_conn_ready(rn_pool_of(c), c);
 }
 
 static void on_closed(void *app, struct rn_quic_conn *c, const struct rn_quic_close *why) {
   struct director *d = app;
   net_event(d->net, d->host, "ended", (int64_t)why->kind, why->code);
   if (!rn_quic_conn_is_server(c) && rn_pool_of(c) != NULL)
-    rn_pool_conn_closed(d->pool, c);
+    rn_pool_conn_closed(rn_pool_of(c), c);
 }
 
 static void on_available(void *app, struct rn_quic_conn *c) {
-  struct director *d = app;
+  (void)app;
   if (!rn_quic_conn_is_server(c) && rn_pool_of(c) != NULL)
-    rn_pool_streams_available(d->pool, c);
+    rn_pool_streams_available(rn_pool_of(c), c);
 }
 
 static int on_open(void *app, struct rn_quic_stream *s) {
@@ -48,6 +52,8 @@ static void on_data(void *app, struct rn_quic_stream *s, const uint8_t *data, si
   note(d, of_client(s) ? "asked" : "answered", s, len);
   if (of_client(s))
     rn_rpc_server_stream_data(d->server, s, data, len, fin);
+  else if (of_fanout(d, s))
+    rn_fanout_stream_data(d->fanout, s, data, len, fin);
   else
     rn_forward_stream_data(d->forward, s, data, len, fin);
 }
@@ -57,6 +63,8 @@ static void on_reset(void *app, struct rn_quic_stream *s, uint64_t code) {
   note(d, "reset", s, code);
   if (of_client(s))
     rn_rpc_server_stream_reset(d->server, s);
+  else if (of_fanout(d, s))
+    rn_fanout_stream_reset(d->fanout, s);
   else
     rn_forward_stream_reset(d->forward, s, code);
 }
@@ -66,7 +74,7 @@ static void on_stop(void *app, struct rn_quic_stream *s) {
   note(d, "stop", s, 0);
   if (of_client(s))
     rn_rpc_server_stream_stop(d->server, s);
-  else
+  else if (!of_fanout(d, s))
     rn_forward_stream_stop(d->forward, s);
 }
 
@@ -74,6 +82,8 @@ static void on_writable(void *app, struct rn_quic_stream *s) {
   struct director *d = app;
   if (of_client(s))
     rn_rpc_server_stream_writable(d->server, s);
+  else if (of_fanout(d, s))
+    rn_fanout_stream_writable(d->fanout, s);
   else
     rn_forward_stream_writable(d->forward, s);
 }
@@ -83,6 +93,8 @@ static void on_stream_closed(void *app, struct rn_quic_stream *s) {
   note(d, "closed", s, 0);
   if (of_client(s))
     rn_rpc_server_stream_closed(d->server, s);
+  else if (of_fanout(d, s))
+    rn_fanout_stream_closed(d->fanout, s);
   else
     rn_forward_stream_closed(d->forward, s);
 }
@@ -110,6 +122,9 @@ static struct rn_forward_route *route(void *ctx, enum rn_handler_kind kind, cons
                                       size_t len) {
   struct director *d = ctx;
   (void)kind;
+  if (d->fan.method != NULL && strlen(d->fan.method) == len &&
+      memcmp(d->fan.method, name, len) == 0)
+    return NULL;
   for (uint32_t i = 0; i < DIRECTOR_ROUTES && d->routes[i].prefix != NULL; i++) {
     size_t n = strlen(d->routes[i].prefix);
     if (len >= n && memcmp(name, d->routes[i].prefix, n) == 0)
@@ -172,14 +187,40 @@ static const struct rn_forward_ops ops = { .route = route,
                                            .may_retry = may_retry,
                                            .answered = answered };
 
+/* ---- all workers ---- */
+
+static uint32_t fan_count(void *ctx, const struct rn_fanout_route *r) {
+  const struct director *d = ctx;
+  uint32_t n = 0;
+  (void)r;
+  for (uint32_t i = 0; i < DIRECTOR_WORKERS; i++)
+    n += d->workers[i].there;
+  return n;
+}
+
+static void fan_worker(void *ctx, const struct rn_fanout_route *r, uint32_t n,
+                       struct rn_fanout_worker *out) {
+  struct director *d = ctx;
+  uint32_t at = 0;
+  (void)r;
+  while (!d->workers[at].there || n-- > 0)
+    at++;
+  d->fan.named++;
+  int len = snprintf(d->fan.id, sizeof(d->fan.id), "w-%u", at);
+  *out = (struct rn_fanout_worker){ d->fan.id, (size_t)len, d->workers[at].addr };
+}
+
+static const struct rn_fanout_ops fan_ops = { .count = fan_count, .worker = fan_worker };
+
 /* ---- on the network ---- */
 
 static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static uint64_t next_expiry(void *ctx) {
   const struct director *d = ctx;
-  return earlier(rn_rpc_server_next_expiry(d->server),
-                 earlier(rn_pool_next_expiry(d->pool), rn_forward_next_expiry(d->forward)));
+  uint64_t at = d->fan_pool != NULL ? rn_pool_next_expiry(d->fan_pool) : UINT64_MAX;
+  at = earlier(at, rn_rpc_server_next_expiry(d->server));
+  return earlier(at, earlier(rn_pool_next_expiry(d->pool), rn_forward_next_expiry(d->forward)));
 }
 
 static void timers(void *ctx, uint64_t now_ns) {
@@ -187,10 +228,15 @@ static void timers(void *ctx, uint64_t now_ns) {
   rn_rpc_server_timers(d->server, now_ns);
   rn_pool_timers(d->pool, now_ns);
   rn_forward_timers(d->forward, now_ns);
+  if (d->fan_pool != NULL)
+    rn_pool_timers(d->fan_pool, now_ns);
 }
 
 static bool check(void *ctx) {
   const struct director *d = ctx;
+  if (d->fanout != NULL &&
+      (rn_pool_check(d->fan_pool) != RN_OK || rn_fanout_check(d->fanout) != RN_OK))
+    return false;
   return rn_rpc_server_check(d->server) == RN_OK && rn_pool_check(d->pool) == RN_OK &&
          rn_forward_check(d->forward) == RN_OK;
 }
@@ -222,6 +268,11 @@ void director_prepare(struct director *d, const struct pki *pki, uint64_t seed) 
                         .ops = &ops },
     .budget = UINT32_MAX,
   };
+  d->fan = (struct director_fan){
+    .r = { .timeout_ns = 5000 * MS },
+    .limits = { .calls = 64, .asks = 1024, .answer_bytes = 1u << 20, .body_bytes = 4u << 20 },
+    .pool_params = d->pool_params,
+  };
   peer_prepare(&d->base, pki, seed);
   d->base.params.limits = (struct rn_quic_limits){ .conns = 16,
                                                    .half_open = 8,
@@ -236,6 +287,21 @@ void director_prepare(struct director *d, const struct pki *pki, uint64_t seed) 
 static void *part(struct director *d, uint32_t i, size_t bytes) {
   d->mem_bytes[i] = bytes;
   return d->mem[i] = region_new(bytes);
+}
+
+static void start_fanout(struct director *d) {
+  d->fan.pool_params.ctx = d;
+  d->fan.pool_params.quic = d->base.q;
+  void *mem = part(d, 3, rn_pool_footprint(&d->fan.pool_params.limits));
+  if (rn_pool_init(mem, &d->fan.pool_params, &d->fan_pool) != RN_OK)
+    abort();
+  const struct rn_fanout_params p = {
+    .limits = d->fan.limits, .quic = d->base.q, .pool = d->fan_pool, .ops = &fan_ops, .ctx = d
+  };
+  mem = part(d, 4, rn_fanout_footprint(&p.limits));
+  if (rn_fanout_init(mem, &p, &d->fanout) != RN_OK ||
+      rn_fanout_serve(d->fanout, d->server, d->fan.method, &d->fan.r) != RN_OK)
+    abort();
 }
 
 void director_start(struct director *d, struct rn_quic_tls *tls, struct rn_quic_tls *client_tls,
@@ -257,6 +323,8 @@ void director_start(struct director *d, struct rn_quic_tls *tls, struct rn_quic_
   if (rn_forward_init(mem, &d->forward_params, &d->forward) != RN_OK)
     abort();
   rn_rpc_server_divert(d->server, rn_forward_diversion(d->forward));
+  if (d->fan.method != NULL)
+    start_fanout(d);
   d->net = net;
   d->host = net_add(net, d->base.q, addr);
   d->host->layer = (struct net_layer){ next_expiry, timers, check, d };
@@ -264,7 +332,7 @@ void director_start(struct director *d, struct rn_quic_tls *tls, struct rn_quic_
 
 void director_stop(struct director *d) {
   peer_stop(&d->base);
-  for (uint32_t i = 0; i < 3; i++)
+  for (uint32_t i = 0; i < 5 && d->mem[i] != NULL; i++)
     region_free(d->mem[i], d->mem_bytes[i]);
 }
 
@@ -276,8 +344,19 @@ static bool zero(const char *what, uint64_t value) {
   return value == 0;
 }
 
+static bool fanout_is_quiet(const struct director *d) {
+  const struct rn_fanout_stats *st = rn_fanout_stats(d->fanout);
+  bool ok = zero("fan-outs", st->in_flight + d->fan.r.in_flight);
+  ok &= zero("workers asked", st->asks);
+  ok &= zero("bytes of answers", st->kept_bytes);
+  ok &= zero("calls not accounted for", st->calls - st->answered - st->errors - st->cancelled);
+  return zero("waiters for all", rn_pool_stats(d->fan_pool)->waiters) && ok;
+}
+
 bool director_is_quiet(const struct director *d) {
   bool ok = zero("calls in flight", rn_forward_stats(d->forward)->in_flight);
+  if (d->fanout != NULL)
+    ok &= fanout_is_quiet(d);
   ok &= zero("buffers", rn_forward_stats(d->forward)->buffers);
   ok &= zero("waiters", rn_pool_stats(d->pool)->waiters);
   for (uint32_t i = 0; i < DIRECTOR_ROUTES; i++)
@@ -297,6 +376,10 @@ bool director_is_clean(const struct director *d) {
   bool ok = director_is_quiet(d);
   ok &= zero("pooled connections", p->conns + p->conns_ready + p->conns_dialling);
   ok &= zero("pooled streams", p->streams);
+  if (d->fan_pool != NULL) {
+    p = rn_pool_stats(d->fan_pool);
+    ok &= zero("connections for all", p->conns + p->streams);
+  }
   ok &= zero("connections", s->conns);
   ok &= zero("streams", s->streams);
   ok &= zero("segments", s->segs);

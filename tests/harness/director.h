@@ -1,11 +1,13 @@
-/* tests/harness/director.h: an endpoint that forwards calls: server, pool and forwarder on it, with a choice of workers that is as simple as can be. */
+/* tests/harness/director.h: an endpoint that forwards calls: server, pool and forwarder on it, with a choice of workers that is as simple as can be. With a
+ * fan-out and its pool beside them where it has a method for it. */
 #pragma once
 #include "harness/peer.h"
+#include "rpc/fanout.h"
 #include "rpc/forward.h"
 #include "rpc/pool.h"
 #include "rpc/server.h"
 
-#define DIRECTOR_WORKERS 4
+#define DIRECTOR_WORKERS 64
 #define DIRECTOR_ROUTES  4
 
 /* A worker as the director sees it, and what it was told of it. */
@@ -20,6 +22,16 @@ struct director_route {
   struct rn_forward_route r;
 };
 
+/* A method whose calls go to all workers that are there, "w-0" and so on. */
+struct director_fan {
+  const char *method; /* NULL: none, and no fan-out either */
+  struct rn_fanout_route r;
+  struct rn_fanout_limits limits;
+  struct rn_pool_params pool_params;
+  uint32_t named; /* how often a worker was asked for */
+  char id[16];
+};
+
 struct director {
   struct peer base; /* base.params may be changed between prepare and start */
   struct rn_rpc_server_limits server_limits;
@@ -28,6 +40,7 @@ struct director {
   struct rn_forward_params forward_params;
   struct director_worker workers[DIRECTOR_WORKERS];
   struct director_route routes[DIRECTOR_ROUTES];
+  struct director_fan fan;
   uint32_t next;                 /* worker to look at first */
   uint32_t budget;               /* further tries that are allowed */
   uint32_t asked;                /* how often one was asked for */
@@ -37,8 +50,10 @@ struct director {
   struct rn_rpc_server *server;
   struct rn_pool *pool;
   struct rn_forward *forward;
-  void *mem[3];
-  size_t mem_bytes[3];
+  struct rn_pool *fan_pool; /* NULL as what follows: fan.method was */
+  struct rn_fanout *fanout;
+  void *mem[5];
+  size_t mem_bytes[5];
 };
 
 /* No workers, no routes; a budget without end. */

@@ -9,7 +9,7 @@
 #include "quic/quic.h"
 #include "util/rng.h"
 
-#define NET_HOSTS_MAX 8
+#define NET_HOSTS_MAX 72
 #define NET_DGRAM_MAX 2048
 
 /* What stands on an endpoint and has timers and invariants of its own; each may be NULL. */

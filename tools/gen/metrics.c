@@ -38,7 +38,8 @@ static const struct {
   { "gossip", "Messages of the cluster between peers and control, per lcore" },
   { "director", "Whom a director chooses, per lcore" },
   { "forward", "Calls that a director forwards, per lcore" },
-  { "pool", "Connections to workers over which it does, per lcore" },
+  { "pool", "Connections to workers for these and for calls to all of them, per lcore" },
+  { "fanout", "Calls that a director makes at every worker, per lcore" },
 };
 
 static void write_head(FILE *out, const char *name, const char *help) {

@@ -1,4 +1,5 @@
-/* tests/unit/rpc/forward_world.h: a client, a director and three workers with the built-in methods, on simulated links. For one test program each. */
+/* tests/unit/rpc/forward_world.h: a client, a director and three workers with the built-in methods, on simulated links, or as many as WORKERS says at most and
+ * world_workers at a time. For one test program each. */
 #pragma once
 #include "rn_test.h"
 
@@ -7,8 +8,10 @@
 #include "util/err.h"
 #include "wire/rpc.h"
 
-#define MS      UINT64_C(1000000)
+#define MS UINT64_C(1000000)
+#ifndef WORKERS
 #define WORKERS 3
+#endif
 
 struct outcome {
   int done, err;
@@ -27,6 +30,7 @@ struct world {
 };
 
 static struct world *w;
+static unsigned int world_workers = 3;
 
 static struct rn_addr addr(unsigned int last, uint16_t port) {
   return (struct rn_addr){ .family = 4, .ip = { 10, 0, 0, (uint8_t)last }, .port = port };
@@ -51,7 +55,7 @@ static void world_prepare(void) {
   w->client.client_limits.body_bytes = 32u << 20;
   director_prepare(&w->dir, w->pki, 2);
   w->dir.routes[0] = (struct director_route){ "", { .tries = 3, .timeout_ns = 5000 * MS } };
-  for (unsigned int i = 0; i < WORKERS; i++) {
+  for (unsigned int i = 0; i < world_workers; i++) {
     rpc_peer_prepare(&w->workers[i], w->pki, 10 + i);
     w->dir.workers[i] = (struct director_worker){ .addr = addr(11 + i, 8080), .there = i == 0 };
   }
@@ -63,7 +67,7 @@ static void world_start(void) {
   rpc_peer_start(&w->client, w->dial, w->net, &client_at);
   director_start(&w->dir, w->accept, w->dial, w->net, &director_at);
   w->client.host->link.delay_ns = w->dir.host->link.delay_ns = 2 * MS;
-  for (unsigned int i = 0; i < WORKERS; i++) {
+  for (unsigned int i = 0; i < world_workers; i++) {
     const struct rn_addr at = addr(11 + i, 8080);
     rpc_peer_start(&w->workers[i], w->accept, w->net, &at);
     w->workers[i].host->link.delay_ns = 2 * MS;
@@ -78,7 +82,7 @@ static void world_start(void) {
 static void world_free(void) {
   rpc_peer_stop(&w->client);
   director_stop(&w->dir);
-  for (unsigned int i = 0; i < WORKERS; i++)
+  for (unsigned int i = 0; i < world_workers; i++)
     rpc_peer_stop(&w->workers[i]);
   net_free(w->net);
   rn_quic_tls_free(w->accept);
@@ -90,7 +94,7 @@ static void world_free(void) {
 static bool all_gone(void *arg) {
   (void)arg;
   uint64_t n = rn_quic_stats(w->client.base.q)->conns + rn_quic_stats(w->dir.base.q)->conns;
-  for (unsigned int i = 0; i < WORKERS; i++)
+  for (unsigned int i = 0; i < world_workers; i++)
     n += rn_quic_stats(w->workers[i].base.q)->conns;
   return n == 0;
 }
@@ -98,7 +102,7 @@ static bool all_gone(void *arg) {
 /* Nothing may be left over by a test: no call, and when the connections are closed nothing at all. */
 static int teardown(void **state) {
   (void)state;
-  for (unsigned int i = 0; i < WORKERS; i++)
+  for (unsigned int i = 0; i < world_workers; i++)
     w->workers[i].host->link.holes[0] = (struct net_hole){ 0, 0 };
   run_ms(1000);
   bool ok = director_is_quiet(&w->dir);
@@ -109,7 +113,7 @@ static int teardown(void **state) {
   rn_quic_close_all(w->dir.base.q, net_now(w->net), 0);
   bool gone = net_run(w->net, net_now(w->net) + 60000 * MS, all_gone, NULL);
   ok &= gone && streams == 0 && director_is_clean(&w->dir) && rpc_peer_is_clean(&w->client);
-  for (unsigned int i = 0; i < WORKERS; i++)
+  for (unsigned int i = 0; i < world_workers; i++)
     ok &= rpc_peer_is_clean(&w->workers[i]);
   if (!ok)
     net_transcript(w->net);
