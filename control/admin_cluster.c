@@ -103,9 +103,10 @@ static void answer_workers(struct rn_admin_client *c, const struct rn_directory 
     rn_admin_answer(c, NULL, 0);
     return;
   }
-  yyjson_mut_obj_add_strcpy(doc, r, "route", routes->route[route].pattern);
+  const struct rn_route *how = &routes->route[route];
+  yyjson_mut_obj_add_strcpy(doc, r, "route", how->pattern);
   yyjson_mut_obj_add_str(doc, r, "strategy",
-                         rn_bal_strategies[routes->route[route].strategy]->name);
+                         how->call_all ? "call_all" : rn_bal_strategies[how->strategy]->name);
   yyjson_mut_val *list = yyjson_mut_obj_add_arr(doc, r, "workers");
   for (uint32_t i = 0; pool != NULL && i < pool->count; i++)
     add_worker(doc, list, pool, &rn_bal_pool_workers(pool)[i]);

@@ -331,12 +331,26 @@ static bool covers(const char *a, const char *b) {
   return prefix ? strncmp(a, b, n - 1) == 0 : strcmp(a, b) == 0;
 }
 
+/* What a route for every worker cannot be besides; NULL: nothing is wrong with it. */
+static const char *wrong_for_all(const struct rn_config_route *r) {
+  if (strchr(r->method, '*') != NULL)
+    return "call_all needs a method without *";
+  if (r->idempotent || r->try_timeout_ns != 0 || r->hedge_ns != 0)
+    return "idempotent, try_timeout and hedge have no meaning beside call_all: true, for no "
+           "worker is asked twice";
+  if (r->near_first || r->strategy != RN_CONFIG_STRATEGY_LEAST_CONNECTIONS)
+    return "strategy and near_first have no meaning beside call_all: true, for nobody is chosen";
+  return NULL;
+}
+
 static void check_route(struct rn_config_load *l, uint32_t i) {
   const struct rn_config_route *all = l->cfg.director.routes, *r = &all[i];
   const char *wrong = NULL;
   char path[64];
   if (!is_pattern(r->method))
     wrong = "a * has its place at the end of a method only";
+  else if (r->call_all)
+    wrong = wrong_for_all(r);
   else if (!r->idempotent && r->try_timeout_ns != 0)
     wrong = "try_timeout needs idempotent: true, because another worker gets the call again";
   else if (!r->idempotent && r->hedge_ns != 0)

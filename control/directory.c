@@ -32,9 +32,10 @@ struct rn_directory {
 /* ---- routes ---- */
 
 static int add_route(struct rn_registry_route *out, const char *method, const struct rn_tags *want,
-                     uint32_t strategy, bool near_first) {
+                     uint32_t strategy, bool near_first, bool call_all) {
   *out = (struct rn_registry_route){
-    .route = { .strategy = (uint8_t)strategy, .near_first = near_first }, .want = *want
+    .route = { .strategy = (uint8_t)strategy, .near_first = near_first, .call_all = call_all },
+    .want = *want
   };
   return rn_route_set_pattern(&out->route, method, strlen(method));
 }
@@ -46,13 +47,14 @@ static int set_routes(struct rn_directory *d) {
   int err = routes != NULL ? RN_OK : RN_ERR_SYS;
   for (; err == RN_OK && count < cfg->routes_count; count++) {
     const struct rn_config_route *r = &cfg->routes[count];
-    err = add_route(&routes[count], r->method, &r->tags, (uint32_t)r->strategy, r->near_first);
+    err = add_route(&routes[count], r->method, &r->tags, (uint32_t)r->strategy, r->near_first,
+                    r->call_all);
   }
   d->get_worker = RN_ROUTE_NONE;
   if (err == RN_OK && cfg->get_worker) {
     d->get_worker = count;
-    err =
-        add_route(&routes[count++], GET_WORKER, &cfg->worker_tags, (uint32_t)cfg->strategy, false);
+    err = add_route(&routes[count++], GET_WORKER, &cfg->worker_tags, (uint32_t)cfg->strategy, false,
+                    false);
   }
   d->route_count = count;
   if (err == RN_OK)

@@ -128,6 +128,7 @@ static void fill_director(const struct rn_config *cfg, struct rn_topo_director *
     to->timeout_ns = from->timeout_ns;
     to->try_timeout_ns = from->try_timeout_ns;
     to->hedge_ns = from->hedge_ns;
+    to->call_all = from->call_all;
   }
 }
 

@@ -80,10 +80,17 @@ static void take_keys(struct rn_lcore *lc, const struct rn_msg *m) {
 
 static void take_pool(struct rn_lcore *lc, const struct rn_msg *m) {
   if (lc->director == NULL ||
-      rn_director_pool(lc->director, &m->pool, m->tail, m->tail_bytes) != RN_OK)
+      rn_director_pool(lc->director, &m->pool, m->tail, m->tail_bytes) != RN_OK) {
     lc->stats.lcore.ring_corrupt++;
-  else if (lc->forwarding != NULL && m->pool.route < lc->view->topo.director.route_count)
-    rn_forwarding_changed(lc->forwarding, m->pool.route, lc->now_ns);
+    return;
+  }
+  const uint32_t route = m->pool.route;
+  if (route >= lc->view->topo.director.route_count) /* get_worker's */
+    return;
+  if (lc->view->topo.director.routes[route].call_all != 0)
+    rn_call_all_changed(lc->call_all, route, lc->now_ns);
+  else
+    rn_forwarding_changed(lc->forwarding, route, lc->now_ns);
 }
 
 static void handle(struct rn_lcore *lc, const struct rn_msg *m) {

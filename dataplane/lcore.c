@@ -34,6 +34,31 @@ static void adjust_clock(struct rn_lcore *lc) {
 
 /* ---- housekeeping ---- */
 
+/* Adds what the pool counts to what others have counted. */
+static void add_pool(struct rn_stats_pool *sum, const struct rn_pool *pool) {
+  const struct rn_pool_stats *p = rn_pool_stats(pool);
+  static_assert(sizeof(*p) == sizeof(*sum), "made from the same list");
+#define RN_METRIC(name, kind, unit, help) sum->name += p->name;
+#include "schema/metrics/pool.def"
+#undef RN_METRIC
+}
+
+static void publish_upstream(struct rn_lcore *lc) {
+  lc->stats.pool = (struct rn_stats_pool){ 0 };
+  if (lc->forwarding != NULL) {
+    const struct rn_forward_stats *f = rn_forward_stats(rn_forwarding_forward(lc->forwarding));
+    static_assert(sizeof(*f) == sizeof(lc->stats.forward), "made from the same list");
+    memcpy(&lc->stats.forward, f, sizeof(*f));
+    add_pool(&lc->stats.pool, rn_forwarding_pool(lc->forwarding));
+  }
+  if (lc->call_all != NULL) {
+    const struct rn_fanout_stats *a = rn_fanout_stats(rn_call_all_fanout(lc->call_all));
+    static_assert(sizeof(*a) == sizeof(lc->stats.fanout), "made from the same list");
+    memcpy(&lc->stats.fanout, a, sizeof(*a));
+    add_pool(&lc->stats.pool, rn_call_all_pool(lc->call_all));
+  }
+}
+
 static void publish_cluster(struct rn_lcore *lc) {
   const struct rn_gossip_stats *g = rn_gossip_stats(lc->gossip);
   static_assert(sizeof(*g) == sizeof(lc->stats.gossip), "made from the same list");
@@ -44,14 +69,7 @@ static void publish_cluster(struct rn_lcore *lc) {
   static_assert(sizeof(*d) == sizeof(lc->stats.director), "made from the same list");
   memcpy(&lc->stats.director, d, sizeof(*d));
   lc->info.workers_available = d->workers;
-  if (lc->forwarding == NULL)
-    return;
-  const struct rn_forward_stats *f = rn_forward_stats(rn_forwarding_forward(lc->forwarding));
-  const struct rn_pool_stats *p = rn_pool_stats(rn_forwarding_pool(lc->forwarding));
-  static_assert(sizeof(*f) == sizeof(lc->stats.forward) && sizeof(*p) == sizeof(lc->stats.pool),
-                "made from the same lists");
-  memcpy(&lc->stats.forward, f, sizeof(*f));
-  memcpy(&lc->stats.pool, p, sizeof(*p));
+  publish_upstream(lc);
 }
 
 static void publish(struct rn_lcore *lc) {
@@ -101,6 +119,8 @@ static uint64_t next_expiry(const struct rn_lcore *lc) {
   if (lc->forwarding != NULL)
     at = earlier(at, earlier(rn_pool_next_expiry(rn_forwarding_pool(lc->forwarding)),
                              rn_forward_next_expiry(rn_forwarding_forward(lc->forwarding))));
+  if (lc->call_all != NULL)
+    at = earlier(at, rn_pool_next_expiry(rn_call_all_pool(lc->call_all)));
   if (lc->gossip == NULL)
     return at;
   return earlier(at,
@@ -121,6 +141,8 @@ static uint32_t fire_timers(struct rn_lcore *lc) {
     rn_pool_timers(rn_forwarding_pool(lc->forwarding), lc->now_ns);
     rn_forward_timers(rn_forwarding_forward(lc->forwarding), lc->now_ns);
   }
+  if (lc->call_all != NULL)
+    rn_pool_timers(rn_call_all_pool(lc->call_all), lc->now_ns);
   if (lc->gossip != NULL) {
     rn_pool_timers(lc->gossip_pool, lc->now_ns);
     rn_gossip_timers(lc->gossip, lc->now_ns);

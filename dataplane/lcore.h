@@ -18,6 +18,7 @@
 #include "dataplane/port/kernel.h"
 #include "dataplane/port/link.h"
 #include "dataplane/serve/builtin.h"
+#include "dataplane/serve/call_all.h"
 #include "dataplane/serve/director.h"
 #include "dataplane/serve/forward.h"
 #include "dataplane/steer.h"
@@ -46,6 +47,7 @@ struct rn_lcore {
   struct rn_gossip *gossip;
   struct rn_director *director;     /* NULL: it is none */
   struct rn_forwarding *forwarding; /* NULL: no calls are forwarded */
+  struct rn_call_all *call_all;     /* NULL: none go to every worker */
   struct rn_link *link;
   struct rn_kernel kernel; /* shared mode: watches the interface's addresses; fd -1: none */
   struct rn_stats_page *page;

@@ -54,9 +54,16 @@ static int on_open(void *app, struct rn_quic_stream *s) {
   /* Whom we dial has nothing to ask: its own connections are for that. */
   return is_ours(s) ? RN_ERR_REFUSED : rn_rpc_server_stream_open(rpc_of(app), s);
 }
-/* Of a dialled connection: gossip's, or the forwarder's. */
+/* Of a dialled connection: gossip's, that of calls to every worker, or the forwarder's. */
 static bool is_gossip(const struct rn_lcore *lc, const struct rn_quic_stream *s) {
   return rn_pool_of(rn_quic_stream_conn(s)) == lc->gossip_pool;
+}
+static bool is_for_all(const struct rn_lcore *lc, const struct rn_quic_stream *s) {
+  return lc->call_all != NULL &&
+         rn_pool_of(rn_quic_stream_conn(s)) == rn_call_all_pool(lc->call_all);
+}
+static struct rn_fanout *fanout_of(const struct rn_lcore *lc) {
+  return rn_call_all_fanout(lc->call_all);
 }
 static struct rn_forward *forward_of(const struct rn_lcore *lc) {
   return rn_forwarding_forward(lc->forwarding);
@@ -70,6 +77,8 @@ static void on_data(void *app, struct rn_quic_stream *s, const uint8_t *data, si
     rn_rpc_server_stream_data(lc->rpc, s, data, len, fin);
   else if (is_gossip(lc, s))
     rn_gossip_stream_data(lc->gossip, s, data, len, fin);
+  else if (is_for_all(lc, s))
+    rn_fanout_stream_data(fanout_of(lc), s, data, len, fin);
   else
     rn_forward_stream_data(forward_of(lc), s, data, len, fin);
 }
@@ -79,6 +88,8 @@ static void on_reset(void *app, struct rn_quic_stream *s, uint64_t code) {
     rn_rpc_server_stream_reset(lc->rpc, s);
   else if (is_gossip(lc, s))
     rn_gossip_stream_reset(lc->gossip, s);
+  else if (is_for_all(lc, s))
+    rn_fanout_stream_reset(fanout_of(lc), s);
   else
     rn_forward_stream_reset(forward_of(lc), s, code);
 }
@@ -86,13 +97,15 @@ static void on_stop(void *app, struct rn_quic_stream *s) {
   struct rn_lcore *lc = app;
   if (!is_ours(s))
     rn_rpc_server_stream_stop(lc->rpc, s);
-  else if (!is_gossip(lc, s))
+  else if (!is_gossip(lc, s) && !is_for_all(lc, s))
     rn_forward_stream_stop(forward_of(lc), s);
 }
 static void on_writable(void *app, struct rn_quic_stream *s) {
   struct rn_lcore *lc = app;
   if (!is_ours(s))
     rn_rpc_server_stream_writable(lc->rpc, s);
+  else if (!is_gossip(lc, s) && is_for_all(lc, s))
+    rn_fanout_stream_writable(fanout_of(lc), s);
   else if (!is_gossip(lc, s))
     rn_forward_stream_writable(forward_of(lc), s);
 }
@@ -102,6 +115,8 @@ static void on_stream_closed(void *app, struct rn_quic_stream *s) {
     rn_rpc_server_stream_closed(lc->rpc, s);
   else if (is_gossip(lc, s))
     rn_gossip_stream_closed(lc->gossip, s);
+  else if (is_for_all(lc, s))
+    rn_fanout_stream_closed(fanout_of(lc), s);
   else
     rn_forward_stream_closed(forward_of(lc), s);
 }
@@ -289,14 +304,15 @@ static int make_rpc(struct rn_lcore *lc) {
     .version = RN_VERSION, .healthy = true, .ready = true, .cluster_size = 1
   };
   snprintf(lc->info.label, sizeof(lc->info.label), "%s", lc->view->topo.node_name);
-  err = rn_builtin_add(lc->rpc, &lc->info);
+  return rn_builtin_add(lc->rpc, &lc->info);
+}
+
+/* When every handler is there. A name that nobody serves (yet) is no error: the configuration may be ahead of its plugins. */
+static void limit_methods(struct rn_lcore *lc) {
   const struct rn_topo *t = &lc->view->topo;
-  for (uint32_t i = 0; err == RN_OK && i < t->method_count; i++) {
-    /* A name that nobody serves (yet) is no error: the configuration may be ahead of its plugins. */
+  for (uint32_t i = 0; i < t->method_count; i++)
     rn_rpc_server_limit(lc->rpc, t->methods[i].name, t->methods[i].request_timeout_ns,
                         t->methods[i].request_bytes_max);
-  }
-  return err;
 }
 
 /* ---- the cluster ---- */
@@ -349,6 +365,21 @@ static int make_forwarding(struct rn_lcore *lc) {
   return mem != NULL ? rn_forwarding_init(mem, &p, &lc->forwarding) : RN_ERR_SYS;
 }
 
+static int make_call_all(struct rn_lcore *lc) {
+  struct rn_call_all_params p = { .topo = &lc->view->topo,
+                                  .director = lc->director,
+                                  .quic = lc->quic,
+                                  .rpc = lc->rpc,
+                                  .local = source_for,
+                                  .ctx = lc };
+  size_t bytes = rn_call_all_footprint(p.topo);
+  if (bytes == 0)
+    return RN_OK;
+  fill_random(NULL, p.hash_key, sizeof(p.hash_key));
+  void *mem = rn_lcore_memory(bytes);
+  return mem != NULL ? rn_call_all_init(mem, &p, &lc->call_all) : RN_ERR_SYS;
+}
+
 static int make_director(struct rn_lcore *lc, void *load) {
   const struct rn_topo *t = &lc->view->topo;
   uint64_t seed;
@@ -361,7 +392,9 @@ static int make_director(struct rn_lcore *lc, void *load) {
                         : RN_ERR_SYS;
   if (err == RN_OK)
     err = rn_director_serve(lc->director, lc->rpc, fill_random, NULL);
-  return err == RN_OK ? make_forwarding(lc) : err;
+  if (err == RN_OK)
+    err = make_forwarding(lc);
+  return err == RN_OK ? make_call_all(lc) : err;
 }
 
 static int make_steer(struct rn_lcore *lc, void *rings) {
@@ -408,5 +441,7 @@ int rn_lcore_setup(struct rn_lcore *lc, const struct rn_lcore_shared *shared, ui
     snprintf(why, why_bytes, "gossip: %s", rn_err_text(err));
   if (err == RN_OK && (err = make_director(lc, shared->load)) != RN_OK)
     snprintf(why, why_bytes, "director: %s", rn_err_text(err));
+  if (err == RN_OK)
+    limit_methods(lc);
   return err;
 }

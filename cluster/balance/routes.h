@@ -17,7 +17,7 @@ struct rn_route {
   bool near_first;
   bool idempotent; /* may be tried again after its bytes went out */
   bool hedge;
-  uint8_t zero[1];
+  bool call_all;           /* nobody is chosen: every worker gets the call */
   uint32_t max_in_flight;  /* per lcore; 0: no limit */
   uint64_t timeout_ns;     /* of a call; 0: none */
   uint64_t try_timeout_ns; /* of one try; 0: none. Not above timeout_ns where there is one */

@@ -43,7 +43,7 @@ static int init_route(struct rn_director *d, uint32_t idx, uint8_t *mem, size_t 
       rn_bal_defaults(rn_bal_strategies[routed ? cfg->routes[idx].strategy : cfg->strategy]);
   if (routed) {
     const struct rn_topo_route *r = &cfg->routes[idx];
-    struct rn_route route = { .strategy = (uint8_t)r->strategy };
+    struct rn_route route = { .strategy = (uint8_t)r->strategy, .call_all = r->call_all != 0 };
     c.near_first = r->near_first != 0;
     int err = rn_route_set_pattern(&route, r->method, strlen(r->method));
     if (err == RN_OK)
@@ -131,6 +131,8 @@ static bool is_own(const struct rn_director *d, const char *method, size_t len) 
 
 uint32_t rn_director_route(const struct rn_director *d, const char *method, size_t len) {
   uint32_t idx = rn_routes_match(&d->routes, method, len);
+  if (idx != RN_ROUTE_NONE && d->routes.route[idx].call_all) /* the server has a handler for it */
+    return RN_ROUTE_NONE;
   if (idx == RN_ROUTE_NONE || d->routes.route[idx].pattern_len == len || !is_own(d, method, len))
     return idx;
   return RN_ROUTE_NONE;

@@ -1,5 +1,5 @@
 /* dataplane/serve/director.h: whom an lcore sends calls to: the snapshots that control publishes for each route, and what calls there have shown. Used by
- * get_worker.c and forward.c. */
+ * get_worker.c, forward.c and call_all.c. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,7 +32,7 @@ int rn_director_init(void *mem, const struct rn_topo_director *cfg, void *shared
 int rn_director_pool(struct rn_director *d, const struct rn_msg_pool *m, const uint8_t *tail,
                      size_t tail_bytes);
 
-/* The index of a method's route, RN_ROUTE_NONE: it is not forwarded. */
+/* The index of a method's route, RN_ROUTE_NONE: it is not forwarded, as those for every worker are not. */
 uint32_t rn_director_route(const struct rn_director *d, const char *method, size_t len);
 /* A route's workers; idx below the count of routes, or that count: get_worker's. */
 struct rn_bal *rn_director_bal(struct rn_director *d, uint32_t idx);

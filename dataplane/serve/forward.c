@@ -213,8 +213,17 @@ static void layout_of(const struct rn_topo *t, struct layout *l) {
   l->total = (l->seats + SEATS * sizeof(struct seat) + 63) & ~(size_t)63;
 }
 
+/* Whether any route is for one worker a call. */
+static bool forwards(const struct rn_topo_director *d) {
+  for (uint32_t i = 0; i < d->route_count; i++) {
+    if (d->routes[i].call_all == 0)
+      return true;
+  }
+  return false;
+}
+
 size_t rn_forwarding_footprint(const struct rn_topo *t) {
-  if (t->director.enabled == 0 || t->director.route_count == 0)
+  if (t->director.enabled == 0 || !forwards(&t->director))
     return 0;
   struct layout l;
   layout_of(t, &l);

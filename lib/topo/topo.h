@@ -148,7 +148,10 @@ struct rn_topo_route {
   uint32_t near_first;    /* 0 or 1: workers of our zone while there is one */
   uint32_t idempotent;    /* 0 or 1 */
   uint32_t max_in_flight; /* above 0 */
-  uint64_t timeout_ns;    /* 0: none, as the next two */
+  uint32_t
+      call_all; /* 0 or 1: method is exact, and what is said of choosing and trying again is 0 */
+  uint32_t zero;
+  uint64_t timeout_ns; /* 0: none, as the next two */
   uint64_t try_timeout_ns;
   uint64_t hedge_ns;
 };

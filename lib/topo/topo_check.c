@@ -230,8 +230,11 @@ static bool route_ok(const struct rn_topo_route *r, const struct why *w) {
     return false;
   if (r->strategy >= RN_TOPO_STRATEGY_COUNT)
     return refuse(w, "director.routes.strategy", r->strategy, 0, RN_TOPO_STRATEGY_COUNT - 1);
-  if (r->near_first > 1 || r->idempotent > 1)
+  if (r->near_first > 1 || r->idempotent > 1 || r->call_all > 1)
     return refuse_text(w, "director.routes", "holds a flag that is neither 0 nor 1");
+  if (r->call_all != 0 && (r->near_first != 0 || r->idempotent != 0 || r->try_timeout_ns != 0 ||
+                           r->hedge_ns != 0 || strchr(r->method, '*') != NULL))
+    return refuse_text(w, "director.routes", "has call_all with a pattern, or with a choice");
   if (r->max_in_flight == 0)
     return refuse(w, "director.routes.max_in_flight", 0, 1, UINT32_MAX);
   return true;

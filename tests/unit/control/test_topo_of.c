@@ -157,6 +157,19 @@ static void a_cluster_is_described_once_it_is_enabled(void **state) {
   accepted(describe("cluster: {enabled: true}\nport: {interface: eth0}\n", 1));
 }
 
+static void a_route_for_every_worker_says_so(void **state) {
+  (void)state;
+  struct rn_topo t = describe("cluster: {enabled: true}\nport: {interface: eth0}\n"
+                              "director: {enabled: true, routes: [{method: a, call_all: true, "
+                              "timeout: 2s, max_in_flight: 9}, {method: b}]}\n",
+                              1);
+  accepted(t);
+  assert_int_equal(t.director.routes[0].call_all, 1);
+  assert_int_equal(t.director.routes[0].timeout_ns, 2000000000);
+  assert_int_equal(t.director.routes[0].max_in_flight, 9);
+  assert_int_equal(t.director.routes[1].call_all, 0);
+}
+
 static void keys_follow_from_the_secret_alone(void **state) {
   (void)state;
   const struct rn_config cfg = config("port:\n  interface: eth0\n");
@@ -198,6 +211,7 @@ int main(void) {
     cmocka_unit_test(extremes_are_accepted_too),
     cmocka_unit_test(values_arrive_where_they_belong),
     cmocka_unit_test(a_cluster_is_described_once_it_is_enabled),
+    cmocka_unit_test(a_route_for_every_worker_says_so),
     cmocka_unit_test(keys_follow_from_the_secret_alone),
     cmocka_unit_test(only_what_a_start_changes_is_ignored),
   };

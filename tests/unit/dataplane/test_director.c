@@ -1,4 +1,5 @@
 /* A director's answers to get_worker: what stands in them, whom they name, how long that counts; and snapshots that come in pieces. */
+#include "dataplane/serve/call_all.h"
 #include "dataplane/serve/director.h" /* before the world: its one variable has a short name */
 #include "wire/bincode.h"
 
@@ -28,6 +29,11 @@ static int start(void **state) {
   snprintf(cfg.routes[0].method, sizeof(cfg.routes[0].method), "%s",
            routes == 1 ? "Inference.*" : "*");
   snprintf(cfg.routes[1].method, sizeof(cfg.routes[1].method), "ready");
+  snprintf(cfg.routes[2].method, sizeof(cfg.routes[2].method), "ask.all");
+  cfg.routes[2].max_in_flight = cfg.routes[2].call_all = 1;
+  snprintf(cfg.routes[3].method, sizeof(cfg.routes[3].method), "echo"); /* built in as well */
+  cfg.routes[3].max_in_flight = cfg.routes[3].call_all = 1;
+  cfg.routes[2].timeout_ns = cfg.routes[3].timeout_ns = 20 * MS;
   cfg.routes[0].max_in_flight = cfg.routes[1].max_in_flight = 5;
   memory_bytes = rn_director_footprint(&cfg);
   shared_bytes = rn_load_shared_bytes(1, RN_DIRECTOR_SLOTS);
@@ -287,8 +293,72 @@ static void what_is_asked_of_the_node_stays_here(void **state) {
   assert_int_equal(rn_director_route(director, "DirectorRegistry.get_worker", 27), RN_ROUTE_NONE);
 }
 
+/* However much another route would take. */
+static void what_is_for_every_worker_goes_to_none(void **state) {
+  (void)state;
+  assert_int_equal(rn_director_route(director, "ask.all", 7), RN_ROUTE_NONE);
+  assert_int_equal(rn_director_route(director, "ask.al", 6), 0);
+  assert_int_equal(rn_director_route(director, "ask.all.", 8), 0);
+}
+
+/* ---- calls to every worker: nobody dials here, so that all of them are late ---- */
+
+static void names_of_all(const char *method, uint32_t count) {
+  static uint8_t data[1024];
+  struct outcome o = { .data = data };
+  assert_int_equal(rn_rpc_client_call(w->rpc_client, w->client.conn, method, "x", 1, 1000 * MS,
+                                      on_answer, &o, NULL),
+                   RN_OK);
+  run_ms(60);
+  assert_int_equal(o.done, 1);
+  assert_string_equal(o.text, "");
+  struct rn_bin_reader r = { .buf = data, .len = o.len, .str_max = 100 };
+  uint32_t seen = 0;
+  assert_int_equal(rn_bin_u64(&r), count);
+  for (uint32_t i = 0; i < count; i++) {
+    char name[16], text[32];
+    copy_text(name, sizeof(name), rn_bin_str(&r));
+    assert_int_equal(rn_bin_u32(&r), 1);
+    copy_text(text, sizeof(text), rn_bin_str(&r));
+    assert_string_equal(text, "Request timeout");
+    seen |= 1u << (name[1] - '0');
+  }
+  assert_int_equal(r.err, RN_OK);
+  assert_int_equal(seen, (1u << count) - 1);
+}
+
+static void each_route_for_every_worker_has_its_own(void **state) {
+  (void)state;
+  static struct rn_topo topo;
+  struct rn_call_all_params p = {
+    .topo = &topo, .director = director, .quic = w->server.q, .rpc = w->rpc_server
+  };
+  struct rn_call_all *all;
+  size_t bytes;
+  topo.cluster.conns_per_worker = 1;
+  topo.cluster.connect_timeout_ns = topo.cluster.idle_timeout_ns = 1000 * MS;
+  topo.quic_limits.conns = topo.rpc.calls = 16;
+  topo.rpc.response_bytes_max = 1; /* an answer has some room all the same */
+  topo.director = cfg;
+  topo.director.route_count = 2;
+  assert_int_equal(rn_call_all_footprint(&topo), 0);
+  topo.director.route_count = 4;
+  void *mem = region_new(rn_call_all_footprint(&topo));
+  assert_int_equal(rn_call_all_init(mem, &p, &all), RN_OK);
+  for (uint32_t route = 2; route < 4; route++) {
+    const struct rn_bal_pool *pool = pool_of(route + 1, &bytes);
+    assert_int_equal(send_pool(route, pool, bytes, 512), RN_OK);
+    rn_call_all_changed(all, route, net_now(w->net));
+  }
+  names_of_all("ask.all", 3);
+  names_of_all("echo", 4);
+  assert_int_equal(rn_fanout_stats(rn_call_all_fanout(all))->late, 7);
+  assert_int_equal(rn_call_all_check(all), RN_OK);
+  region_free(mem, rn_call_all_footprint(&topo));
+}
+
 static int start_all(void **state) {
-  routes = 2;
+  routes = 4;
   int err = start(state);
   routes = 1;
   return err;
@@ -306,6 +376,8 @@ int main(void) {
     T(a_snapshot_counts_when_all_of_it_is_there_and_sound),
     T(methods_have_their_route),
     cmocka_unit_test_setup_teardown(what_is_asked_of_the_node_stays_here, start_all, stop),
+    cmocka_unit_test_setup_teardown(what_is_for_every_worker_goes_to_none, start_all, stop),
+    cmocka_unit_test_setup_teardown(each_route_for_every_worker_has_its_own, start_all, stop),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,16 @@ static struct rn_topo cluster_topo(void) {
   return t;
 }
 
+/* With a route for every worker. */
+static struct rn_topo director_topo(void) {
+  struct rn_topo t = cluster_topo();
+  t.tls.cert.bytes = t.tls.peer_ca.bytes = 1;
+  t.director = (struct rn_topo_director){ .enabled = 1, .route_count = 1, .lease_ns = 1 };
+  t.director.routes[0] =
+      (struct rn_topo_route){ .method = "all", .call_all = 1, .max_in_flight = 1 };
+  return t;
+}
+
 static void what_control_builds_the_data_plane_reads(void **state) {
   (void)state;
   struct region r;
@@ -222,6 +232,20 @@ static void errors_name_the_field(void **state) {
   REFUSED(memset(t.cluster.server_name, 'x', sizeof(t.cluster.server_name)),
           "cluster.server_name is not terminated");
 #undef REFUSED
+#define REFUSED(change, field)                                                                     \
+  t = director_topo();                                                                             \
+  change;                                                                                          \
+  refused(&t, field)
+  struct rn_topo_route *r = &t.director.routes[0];
+  REFUSED(r->call_all = 2, "director.routes holds a flag");
+  REFUSED(strcpy(r->method, "all*"), "director.routes has call_all with a pattern");
+  REFUSED(r->idempotent = 1, "director.routes has call_all");
+  REFUSED(r->near_first = 1, "director.routes has call_all");
+  REFUSED(r->hedge_ns = 1, "director.routes has call_all");
+  REFUSED(r->try_timeout_ns = 1, "director.routes has call_all");
+#undef REFUSED
+  t = director_topo();
+  assert_int_equal(rn_topo_check(&t, why, sizeof(why)), RN_OK);
   t = cluster_topo();
   t.tls.cert.bytes = t.tls.peer_ca.bytes = 1;
   assert_int_equal(rn_topo_check(&t, why, sizeof(why)), RN_OK);
