@@ -102,6 +102,40 @@ def result(process):
     return json.loads(out)
 
 
+def ask(world, to, method, text):
+    """One call: what tests/system/ask prints."""
+    place = getattr(world, "client", None) or world.add("client")
+    world.client = place
+    done = subprocess.run(["nsenter", "-n", "-t", str(place.holder.pid), f"{BUILD}/tests/system/ask", f"{to.address}:8080", method, text],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=70)
+    check(done.stdout.startswith("{"), f"ask: {done.returncode} {done.stderr[-300:]}")
+    return json.loads(done.stdout)
+
+
+def from_each(answer):
+    """id -> ("ok", bytes) or ("error", text), of the answer to a call to every worker: Vec<(String, Result<Vec<u8>, String>)>."""
+    check("ok" in answer, f"no answer but {answer}")
+    octets, at = bytes.fromhex(answer["ok"]), 0
+
+    def take(count):
+        nonlocal at
+        check(at + count <= len(octets), f"ends at {len(octets)}")
+        at += count
+        return octets[at - count:at]
+
+    def number(size=8):
+        return int.from_bytes(take(size), "little")
+
+    found = {}
+    for _ in range(number()):
+        name = take(number()).decode()
+        tag, value = number(4), take(number())
+        check(tag <= 1 and name not in found, f"{name}: {tag}")
+        found[name] = ("error", value.decode()) if tag else ("ok", value)
+    check(at == len(octets), f"{len(octets) - at} octets more")
+    return found
+
+
 def total(node, group, name):
     stats = node.ctl("stats")
     return sum(lcore["metrics"][group][name] for lcore in stats["lcores"]) if stats else 0
@@ -213,6 +247,34 @@ def nobody_there_is_said_at_once(world):
     soon(5, "it knows the worker", lambda: len(workers_of(first)) == 1)
     r = result(client(world, first, 2, 100))
     check(r["errors"] == 0, f"{r['errors']} errors")
+
+
+@case
+def call_all_asks_everybody(world):
+    """A call to every worker brings an answer from each; a dead one is an error within the route's time, and the others answer. Other methods are forwarded."""
+    every = [{"method": "echo", "call_all": True, "timeout": "2s"}, {"method": "rev*"}]
+    first = start(world, "director", role="director", director={"enabled": True, "routes": every})
+    check(ask(world, first, "echo", "x").get("error", "").endswith("No workers available"), "an answer without workers")
+    nodes = [start(world, f"w{i}", [first]) for i in range(3)]
+    soon(15, "the director knows its workers", lambda: len(workers_of(first)) == 3)
+    check(first.ctl("route", "echo")["strategy"] == "call_all", "another strategy")
+    answer = ask(world, first, "echo", "hello")
+    note(f"three answers after {answer['ms']} ms")
+    check(from_each(answer) == {n.id: ("ok", b"hello") for n in nodes}, f"{from_each(answer)}")
+    check(list(from_each(answer)) == workers_of(first), "another order than that of the snapshot")
+    check(ask(world, first, "reverse", "hello")["ok"] == b"olleh".hex(), "not forwarded")
+    nodes[1].kill()
+    answer = ask(world, first, "echo", "again")
+    found = from_each(answer)
+    how, why = found.pop(nodes[1].id, ("error", "already known to be dead"))
+    note(f"one killed: after {answer['ms']} ms, its part: {why}")
+    check(how == "error" and answer["ms"] < 2500, f"{how} after {answer['ms']} ms")
+    check(found == {n.id: ("ok", b"again") for n in (nodes[0], nodes[2])}, f"{found}")
+    soon(15, "who is dead is a worker no more", lambda: len(workers_of(first)) == 2)
+    check(len(from_each(ask(world, first, "echo", "two"))) == 2, "not two answers")
+    figures = {n: total(first, "fanout", n) for n in ("calls", "answered", "asked", "good", "late", "broken", "unreached", "errors_no_worker", "in_flight", "asks")}
+    note(f"director: {figures}")
+    check(figures["in_flight"] == figures["asks"] == 0, "something is left")
 
 
 def faults(world, options, **route):
