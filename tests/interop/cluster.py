@@ -14,6 +14,7 @@ import traceback
 from types import SimpleNamespace
 
 import clusters.calls  # registers its cases
+import clusters.everybody  # the same
 import clusters.membership  # the same
 import gossip_probe
 from clusters.common import CASES, case

@@ -329,6 +329,7 @@ class Ours:
         self.ip = f"[{self.place.ip6}]" if ip6 else self.place.ip4
         self.addr = f"{self.ip}:{PORT}"
         self.seeds, self.interval_ms, self.process = [s.addr for s in seeds], period_ms, None
+        self.routes = []  # of a director; from its next start on
         own = {"worker": {"role": "worker", "label": name}, "director": {"role": "director"}}.get(role, {})
         self.tags = {**own, **(tags or {})}
         self.dir = os.path.join(world.work, name)
@@ -352,7 +353,7 @@ class Ours:
             f"  state_file: {self.dir}/members.json",
         ]
         if self.tags.get("role") == "director":
-            lines.append("director: { enabled: true }")
+            lines.append(f"director: {{ enabled: true, routes: {text(self.routes)} }}")
         if self.interval_ms:
             lines.append(f"  gossip_interval: {self.interval_ms}ms")
         return "\n".join(lines) + "\n"
