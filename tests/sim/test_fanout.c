@@ -248,7 +248,7 @@ static uint64_t left_of(const struct world *w, bool conns) {
   return n;
 }
 /* A stream that the director gave up may stay until its connection ends: where STOP_SENDING was lost and the answer came out of order, ngtcp2 1.22 does not see the
- * answer's end; and one that could not be written to at all, as its connection became ready, was seen to. Only where workers are given up. */
+ * answer's end; and before the client's Finished is written it forgets that a stream has a reset to send and nothing else. Only where workers are given up. */
 static uint64_t left_by_director(const struct world *w) {
   return w->sc->trouble != NONE ? rn_quic_stats(w->dir.base.q)->streams : 0;
 }
