@@ -380,6 +380,7 @@ static void check_director(struct rn_config_load *l) {
         "needs cluster.enabled: true, by which workers are known");
   clash(l, alone && d->routes_count > 0, RN_CONFIG_director_routes, RN_CONFIG_cluster_enabled,
         "need cluster.enabled: true, by which workers are known");
+  at_most(l, RN_CONFIG_director_warm_connections, RN_CONFIG_director_connections_per_worker, false);
   for (uint32_t i = 0; i < d->routes_count && good(l, RN_CONFIG_director_routes); i++)
     check_route(l, i);
 }

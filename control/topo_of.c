@@ -137,6 +137,7 @@ static void fill_cluster(const struct rn_config *cfg, struct rn_topo_cluster *t)
     return;
   t->enabled = 1;
   t->conns_per_worker = cfg->director.connections_per_worker;
+  t->warm_conns = cfg->director.warm_connections;
   t->ping_interval_ns = cfg->cluster.ping_interval_ns;
   t->idle_timeout_ns = cfg->director.idle_timeout_ns;
   t->connect_timeout_ns = cfg->director.connect_timeout_ns;

@@ -13,8 +13,9 @@
 #define TRIES          3u
 #define POOL_CONNS     4096u
 #define WAITERS        4096u
-#define STREAMS_BUSY   256u /* with so many on each connection to a worker another one is made */
-#define AFFINITY_BYTES 64u  /* of the parameters: what makes calls alike */
+#define WARM_WORKERS   1024u /* with more of them none is dialled before there is a call */
+#define STREAMS_BUSY   256u  /* with so many on each connection to a worker another one is made */
+#define AFFINITY_BYTES 64u   /* of the parameters: what makes calls alike */
 /* A worker that is not heard of for so long is as good as gone: whoever waits for it may go elsewhere. */
 #define KEEP_ALIVE_NS UINT64_C(1000000000)
 #define SILENCE_NS    UINT64_C(3000000000)
@@ -36,6 +37,7 @@ struct seat {
 };
 
 struct rn_forwarding {
+  const struct rn_topo_director *cfg;
   struct rn_director *director;
   struct rn_stats_page *page;
   struct rn_pool *pool;
@@ -43,6 +45,7 @@ struct rn_forwarding {
   struct rn_forward_route routes[RN_TOPO_ROUTES_MAX];
   struct rn_budget budgets[RN_TOPO_ROUTES_MAX];
   uint32_t route_count;
+  uint32_t warm_conns; /* to each worker */
   struct seat *seats;
   uint32_t free_first, free_last, fresh; /* UINT32_MAX: none */
   uint32_t seats_used;
@@ -270,8 +273,10 @@ int rn_forwarding_init(void *mem, const struct rn_forwarding_params *p,
   layout_of(p->topo, &l);
   uint8_t *base = mem;
   struct rn_forwarding *f = mem;
-  *f = (struct rn_forwarding){ .director = p->director,
+  *f = (struct rn_forwarding){ .cfg = &p->topo->director,
+                               .director = p->director,
                                .page = p->page,
+                               .warm_conns = c->warm_conns,
                                .seats = (struct seat *)(void *)(base + l.seats),
                                .free_first = UINT32_MAX,
                                .free_last = UINT32_MAX };
@@ -297,10 +302,32 @@ int rn_forwarding_init(void *mem, const struct rn_forwarding_params *p,
 struct rn_pool *rn_forwarding_pool(struct rn_forwarding *f) { return f->pool; }
 struct rn_forward *rn_forwarding_forward(struct rn_forwarding *f) { return f->forward; }
 
+/* NULL: not known yet, or the route's calls are not forwarded. */
+static const struct rn_bal_pool *workers_of(struct rn_forwarding *f, uint32_t route) {
+  return f->cfg->routes[route].call_all == 0 ? rn_bal_pool(rn_director_bal(f->director, route))
+                                             : NULL;
+}
+
+/* Whoever can be called, by any route, is to be connected already. */
+static void keep_warm(struct rn_forwarding *f, uint64_t now_ns) {
+  uint32_t workers = 0;
+  for (uint32_t r = 0; r < f->route_count; r++)
+    workers += workers_of(f, r) != NULL ? workers_of(f, r)->count : 0;
+  rn_pool_warm_begin(f->pool);
+  for (uint32_t r = 0; workers <= WARM_WORKERS && r < f->route_count; r++) {
+    const struct rn_bal_pool *pool = workers_of(f, r);
+    for (uint32_t i = 0; pool != NULL && i < pool->count; i++)
+      rn_pool_warm(f->pool, now_ns, &rn_bal_pool_workers(pool)[i].addr, f->warm_conns);
+  }
+  rn_pool_warm_end(f->pool, now_ns);
+}
+
 void rn_forwarding_changed(struct rn_forwarding *f, uint32_t route, uint64_t now_ns) {
   const struct rn_bal_pool *pool = rn_bal_pool(rn_director_bal(f->director, route));
   for (uint32_t i = 0; pool != NULL && i < pool->count; i++)
     rn_pool_revive(f->pool, now_ns, &rn_bal_pool_workers(pool)[i].addr);
+  if (f->warm_conns > 0)
+    keep_warm(f, now_ns);
 }
 
 int rn_forwarding_check(const struct rn_forwarding *f) {

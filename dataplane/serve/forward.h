@@ -28,7 +28,7 @@ int rn_forwarding_init(void *mem, const struct rn_forwarding_params *p, struct r
 struct rn_pool *rn_forwarding_pool(struct rn_forwarding *f);
 struct rn_forward *rn_forwarding_forward(struct rn_forwarding *f);
 
-/* Workers of that route are others now: who is there (again) may be dialled at once. */
+/* Workers of that route are others now: who is there (again) may be dialled at once, and some connections to each are made without being asked for. */
 void rn_forwarding_changed(struct rn_forwarding *f, uint32_t route, uint64_t now_ns);
 
 /* RN_OK or RN_ERR_STATE. Slow. */

@@ -66,6 +66,7 @@ int rn_pool_init(void *mem, const struct rn_pool_params *params, struct rn_pool 
   rn_list_init(&p->to_dial);
   rn_list_init(&p->idle);
   rn_list_init(&p->spare);
+  rn_list_init(&p->warm);
   *out = p;
   return RN_OK;
 }
@@ -127,6 +128,7 @@ static struct pool_peer *peer_new(struct rn_pool *p, const struct rn_addr *addr)
   rn_list_init(&peer->waiters);
   rn_list_init(&peer->dial_node);
   rn_list_init(&peer->spare_node);
+  rn_list_init(&peer->warm_node);
   rn_timer_init(&peer->timer);
   rn_cidmap_put(p->by_addr, (const uint8_t *)"", 0, addr, rn_slab_idx(p->peers, peer));
   p->stats.peers++;
@@ -290,16 +292,38 @@ int rn_pool_get(struct rn_pool *p, uint64_t now_ns, const struct rn_addr *addr,
   return RN_OK;
 }
 
+static void set_warm(struct rn_pool *p, struct pool_peer *peer, uint32_t n) {
+  peer->warm = n < p->cfg.conns_per_peer ? n : p->cfg.conns_per_peer;
+  peer->warm_round = p->warm_round;
+  rn_list_remove(&peer->warm_node);
+  if (n > 0)
+    rn_list_push_back(&p->warm, &peer->warm_node);
+}
+
 int rn_pool_warm(struct rn_pool *p, uint64_t now_ns, const struct rn_addr *addr, uint32_t n) {
   p->now_ns = now_ns;
   struct pool_peer *peer = n > 0 ? peer_of(p, addr) : peer_find(p, addr);
   if (peer == NULL)
     return n > 0 ? RN_ERR_LIMIT : RN_OK;
-  peer->warm = n < p->cfg.conns_per_peer ? n : p->cfg.conns_per_peer;
+  set_warm(p, peer, n);
   if (n > 0)
     peer_wants_dial(p, peer);
   peer_settle(p, peer);
   return RN_OK;
+}
+
+void rn_pool_warm_begin(struct rn_pool *p) { p->warm_round++; }
+
+/* Those named last stand last. */
+void rn_pool_warm_end(struct rn_pool *p, uint64_t now_ns) {
+  p->now_ns = now_ns;
+  while (!rn_list_empty(&p->warm)) {
+    struct pool_peer *peer = RN_LIST_ENTRY(p->warm.next, struct pool_peer, warm_node);
+    if (peer->warm_round == p->warm_round)
+      return;
+    set_warm(p, peer, 0);
+    peer_settle(p, peer);
+  }
 }
 
 void rn_pool_drop(struct rn_pool *p, uint64_t now_ns, const struct rn_addr *addr) {
@@ -307,7 +331,7 @@ void rn_pool_drop(struct rn_pool *p, uint64_t now_ns, const struct rn_addr *addr
   struct pool_peer *peer = peer_find(p, addr);
   if (peer == NULL)
     return;
-  peer->warm = 0;
+  set_warm(p, peer, 0);
   peer->more = false;
   rn_list_remove(&peer->dial_node);
   while (!rn_list_empty(&peer->links))
@@ -369,7 +393,8 @@ static bool peer_ok(const struct rn_pool *p, const struct pool_peer *peer,
   bool used = links > 0 || peer->warm > 0 || !rn_list_empty(&peer->waiters) ||
               !rn_list_empty(&peer->dial_node);
   return links == peer->link_count && dialling == peer->dialling && !peer->busy &&
-         used == rn_list_empty(&peer->spare_node) && look_up(p, &peer->addr) == peer;
+         used == rn_list_empty(&peer->spare_node) &&
+         (peer->warm > 0) != rn_list_empty(&peer->warm_node) && look_up(p, &peer->addr) == peer;
 }
 
 static bool near_ok(const struct rn_pool *p) {

@@ -90,6 +90,9 @@ void rn_pool_stream_closed(struct rn_quic_conn *c);
 
 /* Keeps n connections to the peer (of conns_per_peer at most) from now on, and dials them again when they end; 0: no longer. RN_OK, or RN_ERR_LIMIT. */
 int rn_pool_warm(struct rn_pool *p, uint64_t now_ns, const struct rn_addr *peer, uint32_t n);
+/* Where the whole list of those to be kept warm is told anew: begin, rn_pool_warm for each, end. Who was not named is warm no longer. */
+void rn_pool_warm_begin(struct rn_pool *p);
+void rn_pool_warm_end(struct rn_pool *p, uint64_t now_ns);
 /* The peer is known to be gone: its connections are closed, whoever waits gets RN_ERR_REFUSED, and it is warm no longer. */
 void rn_pool_drop(struct rn_pool *p, uint64_t now_ns, const struct rn_addr *peer);
 /* The peer is known to be there (again): failures of earlier dials are forgotten. */

@@ -34,12 +34,14 @@ struct pool_peer {
   struct rn_list waiters;   /* who came first is first */
   struct rn_list dial_node; /* in rn_pool.to_dial */
   struct rn_list
-      spare_node;        /* without links, waiters and warmth: in rn_pool.spare, longest first */
-  struct rn_timer timer; /* warm: the next dial */
-  uint64_t retry_ns;     /* no dial before */
+      spare_node;           /* without links, waiters and warmth: in rn_pool.spare, longest first */
+  struct rn_list warm_node; /* warm > 0: in rn_pool.warm */
+  struct rn_timer timer;    /* warm: the next dial */
+  uint64_t retry_ns;        /* no dial before */
   uint32_t link_count, dialling, warm, failures;
-  bool more : 1; /* one more connection is wanted */
-  bool busy : 1; /* its waiters are being told: it stays */
+  uint32_t warm_round; /* in which it was last named */
+  bool more : 1;       /* one more connection is wanted */
+  bool busy : 1;       /* its waiters are being told: it stays */
 };
 
 #define NEAR_PEERS 64u /* a power of two */
@@ -58,6 +60,8 @@ struct rn_pool {
   struct rn_list to_dial;
   struct rn_list idle;
   struct rn_list spare;
+  struct rn_list warm;
+  uint32_t warm_round;
   uint64_t now_ns;
   struct rn_pool_stats stats;
 };

@@ -136,7 +136,7 @@ struct rn_topo_cluster {
   uint64_t connect_timeout_ns;                 /* above 0 */
   char server_name[RN_TOPO_SERVER_NAME_BYTES]; /* what a peer's certificate has to be valid for */
   uint32_t allowed_count; /* 0..RN_TOPO_ALLOWED_MAX; 0: whoever can connect may gossip */
-  uint32_t zero;
+  uint32_t warm_conns;    /* of conns_per_worker, made before there is a call; 0..64 */
   uint8_t allowed[RN_TOPO_ALLOWED_MAX][32]; /* SHA-256 of client certificates that may */
 };
 

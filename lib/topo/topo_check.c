@@ -88,6 +88,7 @@ static const struct range topo_ranges[] = {
 static const struct range cluster_ranges[] = {
   RANGE(rn_topo, tls.peer_ca.bytes, 1, RN_TOPO_BLOB_MAX),
   RANGE(rn_topo, cluster.conns_per_worker, 1, 64),
+  RANGE(rn_topo, cluster.warm_conns, 0, 64),
   RANGE(rn_topo, cluster.ping_interval_ns, 1, FOREVER_NS),
   RANGE(rn_topo, cluster.idle_timeout_ns, 1, FOREVER_NS),
   RANGE(rn_topo, cluster.connect_timeout_ns, 1, FOREVER_NS),

@@ -229,6 +229,7 @@ def drain_finishes_calls(world):
 def calls_are_spread(world):
     """Round robin over three workers, each call answered by a worker and not by the director."""
     first, nodes = director(world, 3, strategy="round_robin")
+    soon(3, "a connection to each before there is a call", lambda: total(first, "pool", "conns_ready") >= 3)
     r = result(client(world, first, 3, 300))
     check(r["errors"] == 0, f"{r['errors']} errors")
     counts = [total(n, "rpc", "requests") for n in nodes]

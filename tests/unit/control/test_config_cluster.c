@@ -43,6 +43,7 @@ static void a_node_is_alone_by_default(void **state) {
   assert_string_equal(tag(&d->worker_tags, "role"), "worker");
   assert_int_equal(d->strategy, RN_CONFIG_STRATEGY_LEAST_CONNECTIONS);
   assert_int_equal(d->connections_per_worker, 4);
+  assert_int_equal(d->warm_connections, 1);
   assert_int_equal(d->routes_count, 0);
   config_done(&c);
 }

@@ -136,10 +136,10 @@ static void values_arrive_where_they_belong(void **state) {
 static void a_cluster_is_described_once_it_is_enabled(void **state) {
   (void)state;
   static const struct rn_topo_cluster none;
-  const char *rest =
-      "  server_name: n.example\n  ping_interval: 5s\n"
-      "director: {connections_per_worker: 7, idle_timeout: 9s, connect_timeout: 1s}\n"
-      "port: {interface: eth0}\n";
+  const char *rest = "  server_name: n.example\n  ping_interval: 5s\n"
+                     "director: {connections_per_worker: 7, warm_connections: 3, idle_timeout: 9s, "
+                     "connect_timeout: 1s}\n"
+                     "port: {interface: eth0}\n";
   char text[512];
   snprintf(text, sizeof(text), "cluster:\n%s", rest);
   struct rn_topo t = describe(text, 1);
@@ -150,6 +150,7 @@ static void a_cluster_is_described_once_it_is_enabled(void **state) {
   accepted(t);
   assert_int_equal(t.cluster.enabled, 1);
   assert_int_equal(t.cluster.conns_per_worker, 7);
+  assert_int_equal(t.cluster.warm_conns, 3);
   assert_int_equal(t.cluster.ping_interval_ns, 5000000000);
   assert_int_equal(t.cluster.idle_timeout_ns, 9000000000);
   assert_int_equal(t.cluster.connect_timeout_ns, 1000000000);

@@ -342,6 +342,26 @@ static void idle_connections_are_closed_and_warm_ones_kept(void **state) {
   assert_int_equal(stats()->conns, 0);
 }
 
+/* The list of the warm told anew: who is on both has its connection still, who is not any more loses it when it was idle for long. */
+static void warm_peers_are_those_named_last(void **state) {
+  (void)state;
+  const struct rn_addr a = addr(0), b = addr(1), c = addr(2);
+  const struct rn_addr *const rounds[3][2] = { { &a, &b }, { &c, &b }, { NULL, NULL } };
+  const uint32_t dials[] = { 2, 3, 3 };
+  for (unsigned int i = 0; i < 3; i++) {
+    rn_pool_warm_begin(w->pool);
+    for (unsigned int k = 0; k < 2 && rounds[i][k] != NULL; k++)
+      assert_int_equal(rn_pool_warm(w->pool, net_now(w->net), rounds[i][k], 1), RN_OK);
+    rn_pool_warm_end(w->pool, net_now(w->net));
+    assert_int_equal(rn_pool_check(w->pool), RN_OK);
+    run_ms(12000);
+    assert_int_equal(stats()->dials, dials[i]);
+    assert_int_equal(rn_pool_ready(w->pool, &a), i == 0);
+    assert_int_equal(rn_pool_ready(w->pool, &b), i < 2);
+    assert_int_equal(rn_pool_ready(w->pool, &c), i == 1);
+  }
+}
+
 static void connection_in_use_is_not_idle(void **state) {
   (void)state;
   assert_int_equal(get(0, 0), RN_ERR_AGAIN);
@@ -472,6 +492,7 @@ int main(void) {
     CASE(lost_connection_is_gone_at_once),
     CASE(dying_connection_is_given_to_nobody),
     CASE(idle_connections_are_closed_and_warm_ones_kept),
+    CASE(warm_peers_are_those_named_last),
     CASE(connection_in_use_is_not_idle),
     CASE(silent_peer_is_given_up),
     CASE(full_pool_makes_room_from_idle_ones),

@@ -225,6 +225,7 @@ static void errors_name_the_field(void **state) {
   REFUSED(t.tls.peer_ca.bytes = 0, "tls.peer_ca.bytes");
   REFUSED(t.tls.peer_ca.bytes = RN_TOPO_BLOB_MAX + 1, "tls.peer_ca.bytes");
   REFUSED(t.cluster.conns_per_worker = 65, "cluster.conns_per_worker is 65, allowed is 1 to 64");
+  REFUSED(t.cluster.warm_conns = 65, "cluster.warm_conns is 65, allowed is 0 to 64");
   REFUSED(t.cluster.ping_interval_ns = 0, "cluster.ping_interval_ns");
   REFUSED(t.cluster.idle_timeout_ns = 0, "cluster.idle_timeout_ns");
   REFUSED(t.cluster.connect_timeout_ns = UINT64_MAX, "cluster.connect_timeout_ns");
