@@ -13,6 +13,8 @@
 #define GET_WORKER "DirectorRegistry.get_worker"
 #define REFRESH_NS UINT64_C(10000000) /* not more often: a join of hundreds is many changes */
 #define RETRY_NS   UINT64_C(50000000)
+#define KEEP_HOLDS                                                                                 \
+  10u /* so many times as long as it takes to learn of workers, those that were known stand where none is */
 
 _Static_assert(RN_TOPO_ROUTES_MAX < RN_ROUTES_MAX, "one more for get_worker");
 _Static_assert((int)RN_CONFIG_STRATEGY_CONSISTENT_HASH == (int)RN_TOPO_CONSISTENT_HASH,
@@ -25,7 +27,9 @@ struct rn_directory {
   uint32_t get_worker; /* RN_ROUTE_NONE: is not served */
   bool changed;
   uint64_t not_before_ns; /* of the next refresh */
-  uint64_t retry_ns;      /* when lcores whose ring was full are told again; UINT64_MAX: none was */
+  uint64_t
+      keep_until_ns; /* until then lcores are not told that a route has no worker at all: we may not know them yet */
+  uint64_t retry_ns; /* when lcores whose ring was full are told again; UINT64_MAX: none was */
   bool unsent[RN_TOPO_LCORES_MAX][RN_ROUTES_MAX];
 };
 
@@ -109,12 +113,21 @@ static bool publish(struct rn_directory *d, uint32_t lcore_idx, uint32_t route) 
   return true;
 }
 
+/* What is better left as the control process before this one said. */
+static bool kept(const struct rn_directory *d, uint32_t route, uint64_t now_ns) {
+  return now_ns < d->keep_until_ns && rn_registry_pool(d->registry, route)->count == 0;
+}
+
 static void send_unsent(struct rn_directory *d, uint64_t now_ns) {
   d->retry_ns = UINT64_MAX;
   for (uint32_t i = 0; i < d->node->topo.lcore_count; i++) {
     for (uint32_t r = 0; r < d->route_count; r++) {
       if (!d->unsent[i][r] || rn_registry_pool(d->registry, r) == NULL)
         continue;
+      if (kept(d, r, now_ns)) {
+        d->retry_ns = d->keep_until_ns;
+        continue;
+      }
       if (!publish(d, i, r)) {
         d->retry_ns = now_ns + RETRY_NS;
         break;
@@ -136,6 +149,7 @@ void rn_directory_serving(struct rn_directory *d, uint64_t now_ns, uint64_t hold
     mark(d, r);
   d->changed = true;
   d->retry_ns = 0;
+  d->keep_until_ns = now_ns + KEEP_HOLDS * hold_ns;
   if (d->not_before_ns < now_ns + hold_ns)
     d->not_before_ns = now_ns + hold_ns;
 }

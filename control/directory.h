@@ -18,7 +18,8 @@ void rn_directory_free(struct rn_directory *d);
 
 /* Members have changed: the snapshots are made anew when rn_directory_tick is next called. */
 void rn_directory_changed(struct rn_directory *d);
-/* These lcores have nothing yet. hold_ns: they serve by what a control process before this one said, which stands until we had so long to learn what it knew. */
+/* These lcores have nothing yet. hold_ns: they serve by what a control process before this one said, which stands until we had so long to learn what it knew; where we
+ * know of no worker for a route by then, for ten times as long. */
 void rn_directory_serving(struct rn_directory *d, uint64_t now_ns, uint64_t hold_ns);
 /* Makes and publishes what is due; m: the members. Often. */
 void rn_directory_tick(struct rn_directory *d, const struct rn_members *m, uint64_t now_ns);

@@ -137,8 +137,14 @@ def from_each(answer):
 
 
 def total(node, group, name):
-    stats = node.ctl("stats")
-    return sum(lcore["metrics"][group][name] for lcore in stats["lcores"]) if stats else 0
+    stats = {}
+
+    def asked():
+        stats.update(node.ctl("stats") or {})
+        return stats.get("lcores")
+
+    soon(5, f"{node.name} says what it counted", asked)
+    return sum(lcore["metrics"][group][name] for lcore in stats["lcores"])
 
 
 # ---- membership ----
@@ -278,6 +284,21 @@ def call_all_asks_everybody(world):
     check(figures["in_flight"] == figures["asks"] == 0, "something is left")
 
 
+@case
+def control_that_knows_nobody_takes_nothing_away(world):
+    """The director's control is killed while no other node's says anything: the lcore goes on with the workers that it was told of before."""
+    first, nodes = director(world, 2)
+    for n in nodes:
+        os.kill(n.pids()["control"], signal.SIGSTOP)
+    load = client(world, first, 9, 100)
+    wait(1, lambda: False)
+    os.kill(first.pids()["control"], signal.SIGKILL)
+    soon(5, "control is there again", lambda: first.ctl("members") is not None)
+    r = result(load)
+    check(workers_of(first) == [], f"it knows {workers_of(first)}")
+    check(r["errors"] == 0, f"{r['errors']} errors of {r['calls']} calls")
+
+
 def faults(world, options, **route):
     """A worker killed, one frozen, one cut off, one drained, one that joins, control of the director killed: what the client saw."""
     seconds, rate = (60, 20000) if options.long else (32, 2000)
@@ -290,7 +311,7 @@ def faults(world, options, **route):
         ("frozen", lambda: nodes[1].signal_all(signal.SIGSTOP)),
         ("cut off", lambda: world.cut_off(nodes[2])),
         ("drained", lambda: nodes[3].process.send_signal(signal.SIGTERM)),
-        ("joined", lambda: new.append(start(world, "new", [first]))),
+        ("joined", lambda: new.append(start(world, "new", [first])) or soon(10, "who joined is known", lambda: new[0].id in workers_of(first))),
         ("control of the director killed", lambda: os.kill(first.pids()["control"], signal.SIGKILL)),
     ]
     failed = {}
