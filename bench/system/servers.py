@@ -3,6 +3,7 @@ joined to each. Shared by the programs of bench/system."""
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -133,13 +134,28 @@ def cpu_model():
     return platform.processor()
 
 
-def outside(program, args):
+def head(**more):
+    """What a table has to be read with."""
+    return {"commit": os.environ.get("RN_COMMIT", "unknown"), "date": time.strftime("%Y-%m-%d"), "cpu": cpu_model(), "cores": os.cpu_count(),
+            "kernel": platform.release(), **more, "load_average_before": os.getloadavg()[0]}
+
+
+def outside(program, args, stage=("--interop",)):
     """Builds what is missing, then runs the program in the environment."""
     os.chdir(ROOT)
-    if not os.access(REFERENCE, os.X_OK):
+    if stage and not os.access(REFERENCE, os.X_OK):
         run("tests/interop/run", "--list", stdout=subprocess.DEVNULL)
     if "RPCNET_BUILD" not in os.environ:
         run("bash", "-euc", "source tools/lib/env.sh; rn_build release")
     commit = run("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*", stdout=subprocess.PIPE).stdout.strip()
     os.environ["RN_COMMIT"] = commit
-    os.execv("tools/in-env", ["tools/in-env", "--interop", program, *args])
+    os.execv("tools/in-env", ["tools/in-env", *stage, program, *args])
+
+
+def inside(program, args):
+    """For programs without the published crate's server: goes on in the environment only, where there are two cores to pin to."""
+    if not os.environ.get("RPCNET_IN_ENV"):
+        outside(program, args, ())
+    os.chdir(ROOT)
+    if os.cpu_count() < 2 or shutil.which("taskset") is None:
+        sys.exit(f"{program}: two cores and taskset are needed")
