@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define NS_PER_MS         1000000u
+#define ACK_WAIT_NS       250000u
 #define CLOSE_REPEAT_MASK 7u /* while closing, answer the 1st, 9th, 17th ... datagram */
 /* Frames that say nothing new, after which ngtcp2 ends a connection. Its 10,000 and 330/s are for large streams: a peer that sends a window of small
  * calls again, because ours stood still or reordered its packets, brings thirty in each packet. They cost us what others cost. */
@@ -505,10 +506,21 @@ void conn_rx_closed(struct rn_quic_conn *c) {
 
 /* ---- time ---- */
 
+/* ngtcp2 has an acknowledgement wait for an eighth of the round trip (and never for longer than max_ack_delay), which from one machine of a rack to the next
+ * is a microsecond or two: nothing that could take it along comes up in that time, so that each travels alone, in a datagram that costs both ends as much
+ * as an answer. With nothing to send it waits longer here: for what is sent next, or for a second packet, for which it goes at once. Of the other timers
+ * none is that exact; each is late by ACK_WAIT_NS at most, whatever comes meanwhile. */
+static uint64_t wait_for_company(const struct rn_quic_conn *c, uint64_t at) {
+  const uint64_t late = c->heard_ns + ACK_WAIT_NS;
+  if (c->state != CONN_READY || !rn_list_empty(&c->ready) || at >= late)
+    return at;
+  return late - at < ACK_WAIT_NS ? late : at + ACK_WAIT_NS;
+}
+
 void conn_arm(struct rn_quic_conn *c) {
   if (c->ng == NULL)
     return;
-  uint64_t at = stuck_watch(c, ngtcp2_conn_get_expiry(c->ng));
+  uint64_t at = stuck_watch(c, wait_for_company(c, ngtcp2_conn_get_expiry(c->ng)));
   if (c->pace_at_ns < at)
     at = c->pace_at_ns;
   if (c->sign_pending && c->sign_by_ns < at)

@@ -138,7 +138,7 @@ struct rn_quic_conn {
   bool logged : 1;      /* qlog.c wants to know what happens to it */
   uint64_t close_code;
   uint64_t pace_at_ns;       /* the earliest pace_ns in paced; UINT64_MAX: none */
-  uint32_t streams_withheld; /* closed by the peer, credit not given back yet: the pool is low */
+  uint32_t streams_withheld; /* closed by the peer, credit not given back yet */
   uint32_t stream_count;
   void *user;
   struct rn_tls_conn tls;

@@ -12,8 +12,9 @@
 
 #define PACE_BURST_NS                                                                              \
   10000000u /* what max_stream_bandwidth lets a stream send at once: 10 ms of its rate */
-#define SMALL_ROOM (RN_QUIC_SEG_BYTES - (uint32_t)sizeof(struct seg))
-#define BULK_ROOM  (RN_QUIC_BULK_SEG_BYTES - (uint32_t)sizeof(struct seg))
+#define CREDIT_BATCH_MOST 128u /* streams that a peer gets credit for at once */
+#define SMALL_ROOM        (RN_QUIC_SEG_BYTES - (uint32_t)sizeof(struct seg))
+#define BULK_ROOM         (RN_QUIC_BULK_SEG_BYTES - (uint32_t)sizeof(struct seg))
 
 /* ---- segments ---- */
 
@@ -417,9 +418,16 @@ void stream_unblock(struct rn_quic_conn *c) {
   }
 }
 
+/* A MAX_STREAMS for each stream would be a datagram of its own wherever calls come one at a time: what closes a stream is an ACK, with which nothing
+ * else goes out. And it would have to be acknowledged, along with the next answer at once. So the peer gets credit a sixteenth of the limit at a time. */
+static uint32_t credit_batch(const struct rn_quic_conn *c) {
+  uint64_t n = c->q->cfg.max_streams_bidi / 16;
+  return n < 1 ? 1 : n > CREDIT_BATCH_MOST ? CREDIT_BATCH_MOST : (uint32_t)n;
+}
+
 void stream_give_back_credit(struct rn_quic_conn *c) {
   uint32_t n = c->streams_withheld;
-  if (n == 0 || c->ng == NULL)
+  if (n < credit_batch(c) || c->ng == NULL)
     return;
   if (rn_slab_free_count(c->q->streams) <= c->q->lim.streams / 16) {
     c->q->stats.credit_withheld++;

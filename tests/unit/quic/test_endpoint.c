@@ -141,6 +141,35 @@ static void credit_is_withheld_while_streams_run_low(void **state) {
   world_end(&w);
 }
 
+static uint32_t fins_wanted;
+static bool fins_came(void *arg) { return ((struct world *)arg)->client.fins == fins_wanted; }
+
+/* One call at a time between machines of one rack: an acknowledgement goes with what is said next, or for two packets; nor does credit for streams, a
+ * sixteenth of 256 at a time, travel alone. By itself ngtcp2 takes four datagrams for each call. */
+static void acknowledgements_wait_for_company(void **state) {
+  (void)state;
+  struct world w;
+  const uint32_t calls = 200;
+  world_prepare(&w, PKI_P256);
+  world_start(&w);
+  w.client_host->link.delay_ns = w.server_host->link.delay_ns = 10000;
+  connect_world(&w);
+  run_ms(&w, 100, NULL);
+  const uint64_t asked = rn_quic_stats(w.client.q)->tx_datagrams;
+  const uint64_t answered = rn_quic_stats(w.server.q)->tx_datagrams;
+  for (fins_wanted = 1; fins_wanted <= calls; fins_wanted++) {
+    call(&w, "hello", 5);
+    assert_true(run_ms(&w, 100, fins_came));
+  }
+  assert_in_range(rn_quic_stats(w.client.q)->tx_datagrams - asked, calls, calls + calls * 6 / 10);
+  assert_in_range(rn_quic_stats(w.server.q)->tx_datagrams - answered, calls, calls + calls / 5);
+  assert_in_range(rn_quic_stats(w.server.q)->streams, 0, 2);
+  run_ms(&w, 1, NULL); /* the last one waits for nobody that long */
+  assert_int_equal(rn_quic_stats(w.server.q)->streams, 0);
+  assert_in_range(rn_quic_conn_streams_left(w.client.conn), 256 - 15, 256);
+  world_end(&w);
+}
+
 static bool all_back(void *arg) { return ((struct world *)arg)->client.bytes == (8u << 20); }
 
 static void large_transfer_crosses_the_windows(void **state) {
@@ -599,6 +628,7 @@ int main(void) {
     cmocka_unit_test(first_flights_meet_at_one_lcore),
     cmocka_unit_test(answers_with_every_kind_of_key),
     cmocka_unit_test(credit_is_withheld_while_streams_run_low),
+    cmocka_unit_test(acknowledgements_wait_for_company),
     cmocka_unit_test(carries_much_over_many_streams),
     cmocka_unit_test(large_transfer_crosses_the_windows),
     cmocka_unit_test(referenced_bytes_are_released_once),
