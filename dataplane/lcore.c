@@ -9,10 +9,14 @@
 #include <sched.h>
 #include <string.h>
 
-#define HOUSEKEEPING_NS  UINT64_C(100000)
-#define TIDY_NS          UINT64_C(200000000)
-#define SPIN_NS          UINT64_C(20000)  /* without work before the core is offered to others */
-#define AWAKE_NS         UINT64_C(200000) /* and before the lcore sleeps: a busy one never does */
+#define HOUSEKEEPING_NS UINT64_C(100000)
+#define TIDY_NS         UINT64_C(200000000)
+#define SPIN_NS         UINT64_C(20000) /* without work before the core is offered to others */
+#define ALONE_NS        UINT64_C(3000) /* an offer that took longer was taken: the core is shared */
+#define SHARED_NS       UINT64_C(10000000) /* and is offered at once for so long */
+/* Without work before the lcore sleeps: about what it costs to be woken. Whoever runs in another control group gets nothing from sched_yield(), and
+ * is not put before us when he wakes: to him each lcore on the core costs that much. */
+#define AWAKE_NS         UINT64_C(60000)
 #define SLEEP_MAX_NS     UINT64_C(100000000)
 #define SLEEP_MIN_NS     UINT64_C(20000) /* a wait shorter than this is not worth two system calls */
 #define DEFAULT_CLOSE_NS UINT64_C(1000000000)
@@ -192,18 +196,27 @@ static void sleep_lcore(struct rn_lcore *lc) {
   lc->stats.lcore.sleep_ns += slept;
 }
 
-/* More processes than cores would make a bare spin cost milliseconds of tail latency: spin, then yield, then sleep. A driver without a descriptor
- * cannot wake anybody, so there the lcore only yields. */
+static void yield(struct rn_lcore *lc) {
+  uint64_t before = clock_ns(lc);
+  lc->stats.lcore.yields++;
+  sched_yield();
+  uint64_t after = clock_ns(lc);
+  if (after - before > ALONE_NS)
+    lc->shared_until_ns = after + SHARED_NS;
+}
+
+/* More processes than cores would make a bare spin cost milliseconds of tail latency: spin, then yield, then sleep; no spin where somebody else has just
+ * run on this core, who may be whom we answer. A driver without a descriptor cannot wake anybody, so there the lcore only yields. */
 static void idle(struct rn_lcore *lc) {
   uint64_t idle_ns = lc->now_ns - lc->busy_at_ns;
-  if (lc->view->topo.idle == RN_TOPO_IDLE_SPIN || idle_ns < SPIN_NS) {
+  if (lc->view->topo.idle == RN_TOPO_IDLE_SPIN ||
+      (idle_ns < SPIN_NS && lc->now_ns >= lc->shared_until_ns)) {
     rte_pause();
     return;
   }
   if (idle_ns < AWAKE_NS || rn_link_fd(lc->link) < 0 || rn_link_waiting(lc->link) ||
       rn_quic_tx_pending(lc->quic)) {
-    lc->stats.lcore.yields++;
-    sched_yield();
+    yield(lc);
     return;
   }
   sleep_lcore(lc);

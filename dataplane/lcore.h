@@ -63,10 +63,11 @@ struct rn_lcore {
   struct rn_tsc tsc;
   struct rn_tracer tracer;
   uint64_t now_ns;
-  uint64_t published_ns; /* when the statistics were last published */
-  uint64_t tidied_ns;    /* when the link was last tidied */
-  uint64_t busy_at_ns;   /* when there was work last */
-  uint64_t scattered;    /* datagrams looked at for topo.scatter */
+  uint64_t published_ns;    /* when the statistics were last published */
+  uint64_t tidied_ns;       /* when the link was last tidied */
+  uint64_t busy_at_ns;      /* when there was work last */
+  uint64_t shared_until_ns; /* somebody else has run on our core */
+  uint64_t scattered;       /* datagrams looked at for topo.scatter */
   struct rn_quic_qlog qlog;
   uint32_t qlog_job;  /* of control's, while a connection is logged */
   uint32_t qlog_lost; /* records of it */
