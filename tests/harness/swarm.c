@@ -55,6 +55,8 @@ struct swarm {
   struct request *requests;
   uint32_t request_count, request_room, request_spare;
   uint32_t acting; /* the node whose code runs */
+  const struct swarm_outside *outside;
+  uint32_t outside_node;
 };
 
 struct rn_addr swarm_addr(uint32_t i) {
@@ -318,8 +320,21 @@ static void step(struct swarm *s, uint32_t i, const struct event *e) {
     RN_ASSERT(rn_cluster_check(c) == RN_OK);
 }
 
+static void happen_outside(struct swarm *s, const struct event *e) {
+  const struct rn_addr from = swarm_addr(e->from);
+  if (e->kind == REQUEST)
+    s->outside->request(s->app, request_keep(s, e), &from, e->msg, e->len);
+  else
+    s->outside->answer(s->app, e->id, e->msg, e->len);
+  free(e->msg);
+}
+
 static void happen(struct swarm *s, struct event *e) {
   struct node *n = &s->nodes[e->node];
+  if (s->outside != NULL && e->node == s->outside_node) {
+    happen_outside(s, e);
+    return;
+  }
   const bool there = n->c != NULL || n->p != NULL;
   if (there && n->frozen && n->life == e->life) {
     if (n->waiting_count == n->waiting_room) {
@@ -350,6 +365,26 @@ void swarm_run(struct swarm *s, uint64_t ns) {
     happen(s, &e);
   }
   s->now = until;
+}
+
+uint64_t swarm_next(const struct swarm *s) { return s->count > 0 ? s->heap[0].at : UINT64_MAX; }
+
+/* ---- a node elsewhere ---- */
+
+void swarm_outside(struct swarm *s, uint32_t i, const struct swarm_outside *o) {
+  RN_ASSERT(s->nodes[i].c == NULL && s->nodes[i].p == NULL);
+  s->outside = o;
+  s->outside_node = i;
+}
+
+void swarm_outside_ask(struct swarm *s, uint32_t i, uint32_t id, const struct rn_addr *to,
+                       const uint8_t *msg, size_t len) {
+  request(s, i, to, id, msg, len);
+}
+
+void swarm_outside_answer(struct swarm *s, uint32_t i, uint64_t number, const uint8_t *msg,
+                          size_t len) {
+  answer(s, i, number, msg, len);
 }
 
 /* ---- what is done to nodes ---- */

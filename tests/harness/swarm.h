@@ -51,12 +51,28 @@ typedef void swarm_message(void *app, uint32_t from, uint32_t to, bool answer, s
 /* Calls on_message for each from now on, with the app of swarm_new. */
 void swarm_tap(struct swarm *s, swarm_message *on_message);
 
+/* Node i, which has no process here, runs elsewhere: what reaches it is given to these, and what it says is said by the two functions below. */
+struct swarm_outside {
+  void (*request)(void *app, uint64_t number, const struct rn_addr *from, const uint8_t *msg,
+                  size_t len);
+  void (*answer)(void *app, uint32_t id, const uint8_t *msg, size_t len);
+};
+void swarm_outside(struct swarm *s, uint32_t i, const struct swarm_outside *o);
+void swarm_outside_ask(struct swarm *s, uint32_t i, uint32_t id, const struct rn_addr *to,
+                       const uint8_t *msg, size_t len);
+/* Once for each number. */
+void swarm_outside_answer(struct swarm *s, uint32_t i, uint64_t number, const uint8_t *msg,
+                          size_t len);
+
 /* Time goes on. After one step of a node in as many as there are nodes its tables are checked. */
 void swarm_run(struct swarm *s, uint64_t ns);
 
 uint64_t swarm_now(const struct swarm *s);
-/* The number of the node that has this address. */
+/* When something happens next; UINT64_MAX: nothing will. */
+uint64_t swarm_next(const struct swarm *s);
+/* The number of the node that has this address, and the address of a node. */
 uint32_t swarm_at(const struct rn_addr *a);
+struct rn_addr swarm_addr(uint32_t i);
 /* NULL: no process, or a published one. */
 struct rn_cluster *swarm_node(const struct swarm *s, uint32_t i);
 /* What i thinks of k: RN_SWIM_STATE_COUNT: it does not know it. i may be a published one. */

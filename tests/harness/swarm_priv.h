@@ -20,7 +20,6 @@ struct published {
   } members[PUBLISHED_MEMBERS]; /* the first is itself */
 };
 
-struct rn_addr swarm_addr(uint32_t i);
 void swarm_id(uint32_t i, char out[64]);
 
 void published_init(struct published *p, uint32_t self, uint64_t incarnation, uint64_t now_ns);
