@@ -36,6 +36,7 @@ struct bench_options {
 
 struct bench_result {
   struct rn_hist latency; /* ns; open loop: from the intended time of sending */
+  struct rn_hist refusal; /* the same, of calls that were answered with an error */
   uint64_t calls, errors, timeouts, refused,
       late; /* late: open loop, not sent because outstanding calls were at their limit */
   double seconds;

@@ -14,6 +14,7 @@
 #define DRAIN_NS     (5 * NS_PER_S)
 #define PROGRESS_NS  NS_PER_S
 #define IDLE_WAIT_NS UINT64_C(2000000)
+#define SLEEP_MS     10 /* what is asked of the method sleep */
 
 struct call;
 
@@ -65,9 +66,12 @@ static void record(struct engine *e, uint64_t start_ns) {
   rn_hist_add(&e->r->latency, now > start_ns ? now - start_ns : 0);
 }
 
-static void record_error(struct engine *e, const struct rn_rpc_result *res) {
+static void record_error(struct engine *e, uint64_t start_ns, const struct rn_rpc_result *res) {
   if (e->stopping || e->now_ns < e->measure_ns)
     return;
+  uint64_t now = rn_client_now();
+  if (res->err == RN_ERR_REFUSED)
+    rn_hist_add(&e->r->refusal, now > start_ns ? now - start_ns : 0);
   e->r->errors++;
   e->r->timeouts += res->err == RN_ERR_TIMEOUT;
   e->r->refused += res->err == RN_ERR_REFUSED;
@@ -88,7 +92,7 @@ static void on_done(void *user, struct rn_rpc_client_call *handle,
   if (res->err == RN_OK)
     record(e, k->start_ns);
   else
-    record_error(e, res);
+    record_error(e, k->start_ns, res);
   k->next = c->idle;
   c->idle = k;
   c->in_flight--;
@@ -163,7 +167,7 @@ static void on_stream_done(void *user, struct rn_rpc_client_call *handle,
   (void)handle;
   struct conn *c = user;
   if (res->err != RN_OK)
-    record_error(c->e, res);
+    record_error(c->e, c->ready_ns, res);
   c->stream = NULL;
 }
 
@@ -336,6 +340,8 @@ int bench_run(const struct bench_options *o, struct bench_result *r, char *why, 
     e.payload[i] = (uint8_t)(i * 31 + 1);
   if (strcmp(o->method, "compute") == 0 && o->payload_bytes >= 4)
     rn_wire_put_u32(e.payload, 1000);
+  if (strcmp(o->method, "sleep") == 0 && o->payload_bytes >= 8)
+    rn_wire_put_u64(e.payload, SLEEP_MS);
   int err = bench_client_new(o, o->connections, o->connections * (o->outstanding + 16), &ev, &e,
                              &e.client, why, why_bytes);
   if (err == RN_OK)

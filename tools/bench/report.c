@@ -24,6 +24,9 @@ void report_progress(const struct bench_options *o, double at_s, uint64_t calls,
 static double us(const struct bench_result *r, double q) {
   return (double)rn_hist_quantile(&r->latency, q) / 1e3;
 }
+static double refusal_us(const struct bench_result *r, double q) {
+  return (double)rn_hist_quantile(&r->refusal, q) / 1e3;
+}
 
 static void print_json(const struct bench_options *o, const struct bench_result *r, double rps) {
   static const char *const modes[] = { "throughput", "latency", "load", "handshake" };
@@ -33,14 +36,15 @@ static void print_json(const struct bench_options *o, const struct bench_result 
          "\"calls\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"timeouts\": %" PRIu64
          ", \"refused\": %" PRIu64 ", \"late\": %" PRIu64
          ", \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": "
-         "%.1f, \"mean_us\": %.1f, "
+         "%.1f, \"mean_us\": %.1f, \"refused_p50_us\": %.1f, \"refused_p99_us\": %.1f, "
          "\"handshake_us\": %.0f, \"client_cpu_pct\": %.1f}\n",
          modes[o->mode], o->target_text, o->method, o->stream ? "true" : "false", o->connections,
          o->outstanding, o->payload_bytes, r->seconds, o->rate_per_s, rps, r->calls, r->errors,
          r->timeouts, r->refused, r->late, us(r, 0.5), us(r, 0.9), us(r, 0.99), us(r, 0.999),
          (double)r->latency.max / 1e3,
          r->latency.count ? (double)r->latency.sum / (double)r->latency.count / 1e3 : 0,
-         r->handshake_us, r->client_cpu_s / r->seconds * 100);
+         refusal_us(r, 0.5), refusal_us(r, 0.99), r->handshake_us,
+         r->client_cpu_s / r->seconds * 100);
 }
 
 static void print_table(const struct bench_options *o, const struct bench_result *r, double rps) {
@@ -60,6 +64,9 @@ static void print_table(const struct bench_options *o, const struct bench_result
          us(r, 0.9), us(r, 0.99), us(r, 0.999), (double)r->latency.max / 1e3);
   printf("%-22s %" PRIu64 " (%" PRIu64 " timeouts, %" PRIu64 " answered with an error)\n", "errors",
          r->errors, r->timeouts, r->refused);
+  if (r->refused > 0)
+    printf("%-22s p50 %.1f  p99 %.1f\n", "until an error, us", refusal_us(r, 0.5),
+           refusal_us(r, 0.99));
   if (o->rate_per_s > 0)
     printf("%-22s %" PRIu64 "\n", "not sent, all in flight", r->late);
   printf("%-22s %.0f us\n", "handshake, median", r->handshake_us);
