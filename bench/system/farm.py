@@ -2,6 +2,7 @@
 measure forwarding."""
 import json
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -67,6 +68,40 @@ class Farm:
         if not p.stdout.startswith("{"):
             sys.exit(f"rpcnet-bench ended with {p.returncode}: {p.stderr}")
         return json.loads(p.stdout), [used(a, b) for a, b in zip(*samples)]
+
+    def hops(self, to, seconds, *args):
+        """A run as the bridge sees it: rpcnet-bench's result, datagrams a second, and the times in us between a datagram's coming from somebody and the next one's from
+        whom it went to, by (from, to, to). tcpdump takes its part of both cores."""
+        names = {n.address: n.name for n in [self.director, self.client, *self.workers]}
+        capture = os.path.join(self.world.work, "pcap")
+        dump = subprocess.Popen(["nsenter", "-n", "-t", str(self.world.holder.pid), "tcpdump", "-Z", "root", "-i", "any", "-y", "LINUX_SLL2", "-s", "80", "-B", "65536",
+                                 "--time-stamp-precision=nano", "-w", capture, "udp", "port", "8080"], stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        result, _ = self.measure(to, [], 0.5, seconds, *args)
+        time.sleep(0.3)
+        dump.terminate()
+        dump.wait()
+        with open(capture, "rb") as f:
+            seen = list(datagrams(f.read(), names))
+        began = next(t for t, a, _ in seen if a == "client") + int(0.6e9)  # the handshake and the warm-up are over
+        seen = [d for d in seen if began <= d[0] <= began + int((seconds - 0.2) * 1e9)]
+        times = {}
+        for (t0, a, b), (t1, c, d) in zip(seen, seen[1:]):
+            if b == c:
+                times.setdefault((a, b, d), []).append((t1 - t0) / 1e3)
+        return result, len(seen) / (seconds - 0.2), times
+
+
+def datagrams(capture, names):
+    """(ns, from, to) of each datagram that came to the bridge, of those that take part in calls."""
+    at = 24
+    while at + 16 <= len(capture):
+        s, ns, size, _ = struct.unpack_from("<IIII", capture, at)
+        packet = capture[at + 16:at + 16 + size]
+        at += 16 + size
+        ip = packet[20:]
+        if len(ip) >= 20 and packet[10] != 4 and ip[0] >> 4 == 4:  # 4: on its way out again
+            yield s * 10**9 + ns, *(names.get(".".join(map(str, ip[o:o + 4])), "?") for o in (12, 16))
 
 
 def processes(node):
