@@ -514,6 +514,10 @@ static uint64_t wait_for_company(const struct rn_quic_conn *c, uint64_t at) {
   const uint64_t late = c->heard_ns + ACK_WAIT_NS;
   if (c->state != CONN_READY || !rn_list_empty(&c->ready) || at >= late)
     return at;
+  ngtcp2_conn_info info;
+  ngtcp2_conn_get_conn_info(c->ng, &info);
+  if (info.smoothed_rtt / 8 >= ACK_WAIT_NS) /* it waits that long anyway */
+    return at;
   return late - at < ACK_WAIT_NS ? late : at + ACK_WAIT_NS;
 }
 
