@@ -7,6 +7,7 @@
 #define CONNS_MAX    65536u
 #define PEERS_MAX    65536u
 #define PER_PEER_MAX 64u
+#define TURN_STREAMS 64u
 
 /* ---- memory ---- */
 
@@ -161,6 +162,20 @@ void peer_settle(struct rn_pool *p, struct pool_peer *peer) {
 }
 
 /* The usable connection with the fewest streams; NULL: none. */
+/* Calls of one turn share datagrams, there and back, if they share a connection: the one that was taken stays until it has TURN_STREAMS more than the
+ * least used, or as many as streams_per_conn says. */
+static struct pool_link *link_for_turn(const struct rn_pool *p, struct pool_peer *peer,
+                                       struct pool_link *least) {
+  struct pool_link *l = peer->last;
+  if (peer->last_ns == p->now_ns && l != NULL && link_is_usable(l) &&
+      (p->cfg.streams_per_conn == 0 || l->streams < p->cfg.streams_per_conn) &&
+      l->streams < least->streams + TURN_STREAMS)
+    return l;
+  peer->last = least;
+  peer->last_ns = p->now_ns;
+  return least;
+}
+
 static struct pool_link *least_used(const struct pool_peer *peer) {
   struct pool_link *best = NULL;
   for (struct rn_list *n = peer->links.next; n != &peer->links; n = n->next) {
@@ -283,6 +298,7 @@ int rn_pool_get(struct rn_pool *p, uint64_t now_ns, const struct rn_addr *addr,
     return err;
   }
   p->stats.hits++;
+  l = link_for_turn(p, peer, l);
   if (p->cfg.streams_per_conn != 0 && l->streams >= p->cfg.streams_per_conn &&
       peer->link_count < p->cfg.conns_per_peer) {
     peer->more = true;
@@ -377,6 +393,8 @@ static bool link_ok(const struct rn_pool *p, const struct pool_peer *peer,
 static bool peer_ok(const struct rn_pool *p, const struct pool_peer *peer,
                     struct rn_pool_stats *sum) {
   uint32_t links = 0, dialling = 0;
+  if (peer->last != NULL && peer->last->peer != peer)
+    return false;
   for (const struct rn_list *n = peer->links.next; n != &peer->links; n = n->next) {
     const struct pool_link *l = RN_LIST_ENTRY(n, struct pool_link, peer_node);
     if (!link_ok(p, peer, l))

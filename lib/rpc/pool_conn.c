@@ -54,6 +54,8 @@ static void link_part(struct pool_link *l) {
     p->stats.conns_ready--;
   }
   peer->link_count--;
+  if (peer->last == l)
+    peer->last = NULL;
   rn_list_remove(&l->peer_node);
   rn_wheel_cancel(p->wheel, &l->timer);
   l->peer = NULL;

@@ -38,6 +38,8 @@ struct pool_peer {
   struct rn_list warm_node; /* warm > 0: in rn_pool.warm */
   struct rn_timer timer;    /* warm: the next dial */
   uint64_t retry_ns;        /* no dial before */
+  struct pool_link *last;   /* whose turn it was at last_ns; NULL: nobody's, or it is gone */
+  uint64_t last_ns;
   uint32_t link_count, dialling, warm, failures;
   uint32_t warm_round; /* in which it was last named */
   bool more : 1;       /* one more connection is wanted */

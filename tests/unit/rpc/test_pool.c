@@ -216,6 +216,28 @@ static void busy_connection_gets_a_second_beside_it(void **state) {
   run_ms(100);
 }
 
+/* So that they share datagrams. */
+static void calls_of_one_turn_share_a_connection(void **state) {
+  (void)state;
+  w->params.config.streams_per_conn = 3;
+  configure();
+  const struct rn_addr at = addr(0);
+  assert_int_equal(rn_pool_warm(w->pool, net_now(w->net), &at, 2), RN_OK);
+  run_ms(100);
+  for (unsigned int i = 0; i < 6; i++)
+    assert_int_equal(get(i, 0), RN_OK);
+  for (unsigned int i = 1; i < 6; i++) /* as many as streams_per_conn says, then the other one */
+    assert_ptr_equal(w->callers[i].conn, w->callers[i - i % 3].conn);
+  assert_ptr_not_equal(w->callers[3].conn, w->callers[0].conn);
+  finish(0);
+  run_ms(100);
+  assert_int_equal(get(6, 0), RN_OK); /* the one with the fewest streams */
+  assert_ptr_equal(w->callers[6].conn, w->callers[1].conn);
+  for (unsigned int i = 1; i < 7; i++)
+    finish(i);
+  run_ms(100);
+}
+
 static void callers_wait_for_streams_of_the_peer(void **state) {
   (void)state;
   for (unsigned int i = 0; i < 12; i++) /* two connections of four streams each */
@@ -486,6 +508,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     CASE(first_caller_waits_for_the_dial_others_find_it),
     CASE(busy_connection_gets_a_second_beside_it),
+    CASE(calls_of_one_turn_share_a_connection),
     CASE(callers_wait_for_streams_of_the_peer),
     CASE(waiters_are_bounded_and_may_leave),
     CASE(unreachable_peer_times_out_and_backs_off),
