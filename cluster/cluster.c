@@ -340,7 +340,7 @@ int rn_cluster_heard(struct rn_cluster *c, const struct rn_addr *from, uint64_t 
   }
   struct rn_member *sender = rn_msg_updates(c, &m, from, now_ns);
   if (sender != NULL)
-    rn_verdict_heard(c, sender, now_ns);
+    rn_verdict_asked(c, sender, now_ns);
   if (m.type == RN_SWIM_PING_REQ)
     return on_ping_req(c, &m, request, sender, now_ns);
   c->stats.pings++;

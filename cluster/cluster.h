@@ -86,7 +86,7 @@ struct rn_cluster_stats {
   uint64_t suspicions;    /* by ourselves */
   uint64_t confirmations; /* of a suspicion that there was */
   uint64_t reprieves;     /* an answer missing that phi did not find remarkable */
-  uint64_t vouched;       /* for a published node whom others suspected and we heard */
+  uint64_t vouched;       /* for a published node that was suspected, or had failed, and answers */
   uint64_t
       lost_time; /* rounds that came much too late; what is overdue then says nothing about others */
   uint64_t bad_messages; /* not to be read, or nothing that was asked for */

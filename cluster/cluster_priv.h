@@ -88,6 +88,7 @@ struct rn_cluster {
   struct rn_addr seeds[RN_CLUSTER_SEEDS_MAX];
   uint32_t seed_count;
   uint32_t introductions;         /* of senders we do not know, in this round */
+  uint32_t second_looks;          /* at senders whom we hold for ill, in this round */
   uint32_t pulled_at, pull_round; /* members when we asked for all last; when we do again */
   uint64_t round_ns, rounds, seq;
   uint64_t quarter_ns; /* when published nodes are asked once more; UINT64_MAX: they are not */
@@ -149,8 +150,10 @@ void rn_verdict_answer(struct rn_cluster *c, struct ask *a, struct rn_member *fr
                        uint64_t now_ns);
 /* None came; empty: he who was asked said that there is none. */
 void rn_verdict_silence(struct rn_cluster *c, struct ask *a, bool empty, uint64_t now_ns);
-/* He was heard, whoever suspects him. */
+/* He has answered us, or somebody for whom we asked, whoever suspects him. */
 void rn_verdict_heard(struct rn_cluster *c, struct rn_member *who, uint64_t now_ns);
+/* He has asked us something. */
+void rn_verdict_asked(struct rn_cluster *c, struct rn_member *who, uint64_t now_ns);
 /* `by` says that he is suspect. */
 void rn_verdict_hearsay(struct rn_cluster *c, struct rn_member *who, struct rn_member *by,
                         bool is_new, uint64_t now_ns);

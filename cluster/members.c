@@ -237,7 +237,7 @@ static unsigned int come(struct rn_members *m, const struct rn_swim_update *u, b
   if (who == NULL)
     return 0;
   who->alias = alias;
-  who->own_incarnation = source == RN_MEMBER_HIMSELF ? u->incarnation : 0;
+  who->own_incarnation = source != RN_MEMBER_HEARSAY ? u->incarnation : 0;
   if (keeps_addr)
     index_addr(m, who);
   return RN_MEMBER_ADDED | RN_MEMBER_STATE;
@@ -272,7 +272,7 @@ static bool wins(const struct rn_member *who, const struct rn_swim_update *u,
     return true;
   if (u->incarnation == who->incarnation && (uint8_t)u->state > who->state)
     return true;
-  return source == RN_MEMBER_HIMSELF && who->state != RN_SWIM_LEFT &&
+  return source != RN_MEMBER_HEARSAY && who->state != RN_SWIM_LEFT &&
          u->incarnation >= who->own_incarnation;
 }
 
@@ -310,7 +310,7 @@ static unsigned int change(struct rn_members *m, struct rn_member *who,
     who->incarnation = u->incarnation;
     changes |= RN_MEMBER_INCARNATION;
   }
-  if (source == RN_MEMBER_HIMSELF)
+  if (source != RN_MEMBER_HEARSAY)
     who->own_incarnation = u->incarnation;
   if ((uint8_t)u->state != who->state) {
     set_state(m, who, u->state, now_ns);
@@ -329,7 +329,7 @@ unsigned int rn_members_apply(struct rn_members *m, const struct rn_swim_update 
   struct rn_swim_update said = *heard;
   const struct rn_swim_update *u = &said;
   *whom = NULL;
-  if (source == RN_MEMBER_HIMSELF && u->state != RN_SWIM_LEFT)
+  if (source != RN_MEMBER_HEARSAY && u->state != RN_SWIM_LEFT)
     said.state = RN_SWIM_ALIVE;
   if (!acceptable(m, u))
     return 0;
@@ -343,12 +343,15 @@ unsigned int rn_members_apply(struct rn_members *m, const struct rn_swim_update 
   }
   if (who == NULL)
     return come(m, u, is_alias(u), source, now_ns, whom);
+  if (source == RN_MEMBER_ASKER && u->state == RN_SWIM_ALIVE && who->state != RN_SWIM_LEFT &&
+      u->incarnation <= who->incarnation)
+    said.state = who->state;
   unsigned int changes = 0;
   if (wins(who, u, source))
     changes = change(m, who, u, source, now_ns);
   else
     m->stats.stale++;
-  if (source == RN_MEMBER_HIMSELF)
+  if (source != RN_MEMBER_HEARSAY)
     who->behind = u->incarnation < who->incarnation;
   return changes;
 }

@@ -7,6 +7,7 @@
  *   from himself      the same, and also: he is alive, unless he says that he left. Others may have given their suspicion any incarnation, and the
  *                     published nodes never refute: they believe it, and say of themselves that they are suspect. His tags and address, at an
  *                     incarnation that is not below his last
+ *   from an asker     the same, but who is suspected or has failed stays so unless his incarnation is higher
  *   of ourselves      nothing; what would harm us is answered by a higher incarnation
  *
  * Nobody comes back from Left but with a higher incarnation: the members that failed or left stay as tombstones until rn_members_bury or until their places
@@ -62,6 +63,7 @@ enum rn_member_change {
 enum rn_member_source {
   RN_MEMBER_HEARSAY,
   RN_MEMBER_HIMSELF, /* in a message of his own, over a connection to or from him */
+  RN_MEMBER_ASKER,   /* the same, in a request of a published node, which does not show that it answers */
 };
 
 /* Called before a member's place is given up, and when another one of its address makes it fail; *m is as it is then. */
@@ -103,7 +105,7 @@ unsigned int rn_members_apply(struct rn_members *m, const struct rn_swim_update 
 bool rn_members_judge(struct rn_members *m, struct rn_member *who, enum rn_swim_state state,
                       uint64_t now_ns);
 
-/* He was heard, and does not refute himself: who is not Alive, and did not leave, is so again, at an incarnation one higher, which others take for newer. True:
+/* He has answered, and does not refute himself: who is not Alive, and did not leave, is so again, at an incarnation one higher, which others take for newer. True:
  * that is new. */
 bool rn_members_vouch(struct rn_members *m, struct rn_member *who, uint64_t now_ns);
 

@@ -191,10 +191,14 @@ static void take(struct rn_cluster *c, struct rn_swim_update *u, struct rn_bin_s
   struct rn_member *who, *before = rn_members_by_id(c->members, u->node_id);
   const enum rn_swim_state was =
       before != NULL ? (enum rn_swim_state)before->state : RN_SWIM_STATE_COUNT;
-  if (himself)
+  enum rn_member_source source = RN_MEMBER_HEARSAY;
+  if (himself) {
     complete_addr(u, from);
-  unsigned int changes = rn_members_apply(
-      c->members, u, himself ? RN_MEMBER_HIMSELF : RN_MEMBER_HEARSAY, now_ns, &who);
+    /* An answer comes from no address. */
+    const bool asks = from != NULL && before != NULL && !rn_cluster_own(before);
+    source = asks ? RN_MEMBER_ASKER : RN_MEMBER_HIMSELF;
+  }
+  unsigned int changes = rn_members_apply(c->members, u, source, now_ns, &who);
   if (who == NULL)
     return;
   if (who->user != NULL && who->state != RN_SWIM_SUSPECT)

@@ -258,6 +258,7 @@ void rn_round_quarter(struct rn_cluster *c, uint64_t now_ns) {
 void rn_round(struct rn_cluster *c, uint64_t now_ns) {
   c->rounds++;
   c->introductions = 0;
+  c->second_looks = 0;
   rn_verdict_expire(c, now_ns);
   look_for_partition(c, now_ns);
   if (c->watches_stale)

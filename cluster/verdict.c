@@ -8,6 +8,8 @@
 #define PHI_DEVIATION 8u
 /* A suspicion that nobody confirms lasts so many times as long as one that others share. */
 #define SUSPICION_STRETCH 6u
+/* How many who are held for ill and ask us something are asked back in a round. */
+#define SECOND_LOOKS 8u
 
 /* ---- suspicion ---- */
 
@@ -128,6 +130,15 @@ void rn_verdict_heard(struct rn_cluster *c, struct rn_member *who, uint64_t now_
   c->stats.vouched++;
   rn_verdict_acquit(c, who);
   rn_cluster_changed(c, who, RN_MEMBER_STATE | RN_MEMBER_INCARNATION);
+}
+
+void rn_verdict_asked(struct rn_cluster *c, struct rn_member *who, uint64_t now_ns) {
+  if (rn_cluster_own(who))
+    rn_verdict_heard(c, who, now_ns);
+  /* A published node that no longer answers goes on asking: to have sent something is not to be well. It is asked, and its answer counts. */
+  else if (who->state != RN_SWIM_ALIVE && who->state != RN_SWIM_LEFT &&
+           c->second_looks++ < SECOND_LOOKS)
+    rn_round_address(c, &who->addr, now_ns);
 }
 
 static void sync_on(struct rn_cluster *c, uint8_t slot, uint64_t now_ns) {

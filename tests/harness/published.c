@@ -92,6 +92,8 @@ size_t published_heard(struct published *p, const uint8_t *msg, size_t len, uint
     return 0;
   while (rn_swim_next_update(&m.updates, &u))
     apply(p, &u);
+  if (p->mute)
+    return 0;
   return put(p, RN_SWIM_ACK, m.from, m.seq, out, cap);
 }
 

@@ -417,6 +417,8 @@ void swarm_freeze(struct swarm *s, uint32_t i, bool frozen) {
     n->waiting_count = 0;
 }
 
+void swarm_mute(struct swarm *s, uint32_t i, bool mute) { s->nodes[i].p->mute = mute; }
+
 void swarm_cut(struct swarm *s, uint32_t i, uint32_t k, bool cut) {
   s->cuts[(size_t)i * s->cfg.nodes + k] = cut;
 }

@@ -37,6 +37,8 @@ void swarm_acquaint(struct swarm *s);
 void swarm_kill(struct swarm *s, uint32_t i);
 /* SIGSTOP, SIGCONT: what comes meanwhile waits. */
 void swarm_freeze(struct swarm *s, uint32_t i, bool frozen);
+/* A published node ends what it is asked without bytes, and goes on asking; or no longer does. */
+void swarm_mute(struct swarm *s, uint32_t i, bool mute);
 /* Messages from i to k are lost from now on, or no longer. */
 void swarm_cut(struct swarm *s, uint32_t i, uint32_t k, bool cut);
 /* The node is busy: each thing that it does comes up to so much later. */

@@ -11,6 +11,7 @@
 struct published {
   uint32_t self, count, next;
   bool waiting; /* for the answer to its Ping */
+  bool mute;    /* its heartbeats are stopped */
   uint64_t round_ns, seq;
   struct {
     char id[64];

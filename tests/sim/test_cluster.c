@@ -279,6 +279,31 @@ static void published(struct world *w) {
   MUST(w, w->count[RN_CLUSTER_FAILED] == 0 && swarm_view(w->swarm, 0, 3) == RN_SWIM_ALIVE);
 }
 
+/* Nodes of ours and one of the published crate's, which stops to answer, but not to ask: that is no sign of health. */
+static void mute(struct world *w) {
+  static const uint32_t seeds[] = { 0 };
+  const uint32_t k = w->cfg.nodes - 1;
+  for (uint32_t i = 0; i < k; i++)
+    swarm_start(w->swarm, i, seeds, 1);
+  swarm_start_published(w->swarm, k, seeds, 1);
+  MUST(w, UNTIL(w, all_alive(w), 10 * SWARM_S));
+  run_s(w, 30);
+  clear(w);
+  swarm_mute(w->swarm, k, true);
+  MUST(w, UNTIL(w, agree(w, k, RN_SWIM_SUSPECT, k), 3 * SWARM_S));
+  run_s(w, 3);
+  MUST(w, w->count[RN_CLUSTER_RECOVERED] == 0 && w->count[RN_CLUSTER_FAILED] == 0);
+  swarm_mute(w->swarm, k, false);
+  MUST(w, UNTIL(w, agree(w, k, RN_SWIM_ALIVE, k), 2 * SWARM_S));
+  clear(w);
+  swarm_mute(w->swarm, k, true);
+  MUST(w, UNTIL(w, agree(w, k, RN_SWIM_FAILED, k), 60 * SWARM_S));
+  run_s(w, 60);
+  MUST(w, w->count[RN_CLUSTER_RECOVERED] == 0 && w->count[RN_CLUSTER_FAILED] == k);
+  swarm_mute(w->swarm, k, false);
+  MUST(w, UNTIL(w, agree(w, k, RN_SWIM_ALIVE, k), 5 * SWARM_S));
+}
+
 static void leave(struct world *w) {
   settle(w);
   rn_cluster_leave(swarm_node(w->swarm, 5), swarm_now(w->swarm));
@@ -320,6 +345,7 @@ static const struct scenario scenarios[] = {
   { "join", join, 20, 0 },       { "crash", crash, 20, 0 },      { "restart", restart, 20, 0 },
   { "loss", loss, 20, 0.1 },     { "slow", slow, 20, 0 },        { "partition", partition, 20, 0 },
   { "one_way", one_way, 20, 0 }, { "frozen", frozen, 20, 0 },    { "published", published, 6, 0 },
+  { "mute", mute, 2, 0 },        { "mute_5", mute, 5, 0 },
   { "leave", leave, 20, 0 },     { "tags", tags, NODES_MAX, 0 },
 };
 

@@ -99,6 +99,29 @@ static void who_speaks_is_alive_whatever_he_says(void **state) {
   expect("a", RN_SWIM_SUSPECT, 13);
 }
 
+/* He asks, so he is there; whether he answers is another matter. */
+static void who_asks_is_not_well_for_that(void **state) {
+  (void)state;
+  struct rn_swim_update u = update("a", 2, 10, RN_SWIM_ALIVE);
+  himself("a", 2, 10, RN_SWIM_ALIVE);
+  hear("a", 2, 13, RN_SWIM_SUSPECT);
+  for (u.incarnation = 9; u.incarnation <= 13; u.incarnation++)
+    assert_int_equal(rn_members_apply(m, &u, RN_MEMBER_ASKER, 0, NULL), 0);
+  expect("a", RN_SWIM_SUSPECT, 13);
+  u.incarnation = 14;
+  assert_int_equal(rn_members_apply(m, &u, RN_MEMBER_ASKER, 0, NULL),
+                   RN_MEMBER_STATE | RN_MEMBER_INCARNATION);
+  expect("a", RN_SWIM_ALIVE, 14);
+  /* Alive, he is that also by his own word that he is not. */
+  u.state = RN_SWIM_SUSPECT;
+  assert_int_equal(rn_members_apply(m, &u, RN_MEMBER_ASKER, 0, NULL), 0);
+  hear("a", 2, 14, RN_SWIM_FAILED);
+  assert_int_equal(rn_members_apply(m, &u, RN_MEMBER_ASKER, 0, NULL), 0);
+  expect("a", RN_SWIM_FAILED, 14);
+  u.state = RN_SWIM_LEFT;
+  assert_int_equal(rn_members_apply(m, &u, RN_MEMBER_ASKER, 0, NULL), RN_MEMBER_STATE);
+}
+
 static void nobody_comes_back_from_left_without_a_higher_incarnation(void **state) {
   (void)state;
   himself("a", 2, 10, RN_SWIM_ALIVE);
@@ -399,6 +422,7 @@ int main(void) {
     CASE(a_member_is_learned_once),
     CASE(hearsay_wins_by_incarnation_and_then_by_the_worse_state),
     CASE(who_speaks_is_alive_whatever_he_says),
+    CASE(who_asks_is_not_well_for_that),
     CASE(nobody_comes_back_from_left_without_a_higher_incarnation),
     CASE(who_is_gone_was_here_though_we_never_met),
     CASE(our_own_verdict_needs_no_incarnation),

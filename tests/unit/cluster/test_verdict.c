@@ -272,6 +272,66 @@ static void we_vouch_for_a_published_node_that_we_hear(void **state) {
   assert_int_equal(rn_cluster_stats(c)->vouched, 1);
 }
 
+/* A published node whose heartbeats are stopped ends what it is asked, and goes on asking; its last word of itself may be in that. */
+static void run_mute(uint64_t to, uint32_t host) {
+  uint64_t ping_ns = now;
+  while (now < to) {
+    asked_count = 0;
+    hear_ping(host, false);
+    ping_ns += S;
+    run_answering(ping_ns, host);
+  }
+}
+
+static void a_published_node_that_asks_and_does_not_answer_is_suspect(void **state) {
+  (void)state;
+  hear_ping(2, false);
+  run_answering(now + 30 * S, 0);
+  const uint64_t mute_ns = now;
+  run_mute(now + 8 * S, 2);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  assert_true(member(2)->since_ns - mute_ns < 3 * S);
+  run_mute(now + 60 * S, 2);
+  assert_int_equal(member(2)->state, RN_SWIM_FAILED);
+  assert_int_equal(events[RN_CLUSTER_SUSPECTED], 1);
+  assert_int_equal(events[RN_CLUSTER_RECOVERED], 0);
+  /* He is asked when he asks, which he does each round, and his answer counts. */
+  asked_count = 0;
+  hear_ping(2, false);
+  const struct asked *a = last_to(2, RN_SWIM_PING);
+  assert_non_null(a);
+  ack(a, "n2", 0);
+  assert_int_equal(member(2)->state, RN_SWIM_ALIVE);
+  assert_int_equal(events[RN_CLUSTER_RECOVERED], 1);
+}
+
+static void a_published_suspect_that_was_started_anew_is_alive(void **state) {
+  (void)state;
+  hear_ping(2, false);
+  run_answering(now + 30 * S, 0);
+  run_answering(now + 3 * S, 2);
+  assert_int_equal(member(2)->state, RN_SWIM_SUSPECT);
+  const struct rn_swim_update u = update("n2", 2, 9, RN_SWIM_ALIVE);
+  hear_of("n2", 2, &u, false);
+  assert_int_equal(member(2)->state, RN_SWIM_ALIVE);
+}
+
+/* However many of the ill ask, and however often. */
+static void the_ill_who_ask_are_asked_a_few_times_a_round(void **state) {
+  (void)state;
+  for (uint32_t i = 2; i <= 30; i++)
+    hear_ping(i, false);
+  run_answering(now + 5 * S, 0);
+  run_to(now + 10 * S);
+  for (uint32_t i = 2; i <= 30; i++)
+    assert_int_not_equal(member(i)->state, RN_SWIM_ALIVE);
+  asked_count = 0;
+  for (uint32_t i = 2; i <= 30; i++)
+    for (uint32_t k = 0; k < 3; k++)
+      hear_ping(i, false);
+  assert_in_range(asked_count, 1, 8);
+}
+
 static void we_refute(void **state) {
   (void)state;
   struct rn_swim_update u = update("me", 1, 150, RN_SWIM_SUSPECT);
@@ -315,6 +375,9 @@ int main(void) {
     CASE(who_is_behind_is_told_how_far),
     CASE(a_published_suspect_is_not_told),
     CASE(we_vouch_for_a_published_node_that_we_hear),
+    CASE(a_published_node_that_asks_and_does_not_answer_is_suspect),
+    CASE(a_published_suspect_that_was_started_anew_is_alive),
+    CASE(the_ill_who_ask_are_asked_a_few_times_a_round),
     CASE(we_refute),
     CASE(lost_time_is_nobody_elses_fault),
   };
