@@ -36,17 +36,15 @@ void cost_free(struct cost *c) {
   free(c);
 }
 
-/* PINGs of the time in which nothing else was said on it, as of the end of that time; each is acknowledged. */
+/* PINGs of the time in which nothing else was said on it, as of the end of that time. */
 static void count_pings(struct cost *c, uint64_t silent_ns) {
   const uint64_t n = (silent_ns < COST_IDLE_NS ? silent_ns : COST_IDLE_NS - 1) / COST_PING_EACH_NS;
   c->sums.pings += n;
-  c->sums.bytes += n * (COST_PING_BYTES + COST_PACKET_BYTES + COST_ACK_BYTES);
 }
 
 static void drop(struct cost *c, struct pool *p, uint32_t i, uint64_t now_ns) {
   count_pings(c, now_ns - p->conns[i].used_ns);
   c->sums.closes++;
-  c->sums.bytes += COST_CLOSE_BYTES;
   p->conns[i] = p->conns[--p->count];
 }
 
@@ -72,7 +70,6 @@ static void dial(struct cost *c, struct pool *p, uint32_t to, uint64_t now_ns) {
     drop(c, p, oldest, now_ns);
   }
   c->sums.dials++;
-  c->sums.bytes += COST_DIAL_BYTES + COST_DIALED_BYTES;
   p->conns[p->count++] = (struct conn){ .to = to, .used_ns = now_ns };
 }
 
@@ -80,12 +77,9 @@ void cost_message(struct cost *c, uint32_t from, uint32_t to, bool answer, size_
                   uint64_t now_ns) {
   c->sums.messages++;
   c->sums.message_bytes += len;
-  c->sums.bytes += len + COST_PACKET_BYTES + COST_STREAM_BYTES;
-  if (answer) {
-    c->sums.bytes += COST_ACK_BYTES;                     /* with the answer */
-    c->sums.bytes += COST_PACKET_BYTES + COST_ACK_BYTES; /* of the answer */
+  if (answer)
     return;
-  }
+  c->sums.requests++;
   struct pool *p = &c->pools[from];
   struct conn *conn = find(p, to);
   if (conn != NULL && now_ns - conn->used_ns < COST_IDLE_NS) {

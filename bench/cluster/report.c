@@ -42,19 +42,17 @@ static void print_samples(const char *name, struct samples *s) {
          samples_quantile(s, 0.99), samples_quantile(s, 1));
 }
 
+/* A node's: rates, and what there is at the end. */
 static void print_cost(const struct report *r) {
-  const double per = r->seconds * r->nodes, messages = (double)r->cost.messages / per;
-  const double dials = (double)r->cost.dials / per;
-  const double cpu = messages * 2 * (double)COST_MESSAGE_CPU_NS +
-                     dials * 2 * (double)COST_DIAL_CPU_NS; /* sent and received; both ends */
-  printf(", \"cost\": {\"seconds\": %.0f, \"messages_per_s\": %.2f, \"message_bytes_per_s\": %.0f, "
-         "\"bytes_per_s\": %.0f, \"dials_per_s\": %.4f, \"pings_per_s\": %.4f, "
-         "\"conns_dialled\": %.1f, \"conn_memory_kib\": %.0f, \"table_kib\": %.0f, "
-         "\"cpu_percent_cluster\": %.4f, \"cpu_percent_quic\": %.4f}",
-         r->seconds, messages, (double)r->cost.message_bytes / per, (double)r->cost.bytes / per,
-         dials, (double)r->cost.pings / per, (double)r->conns / r->nodes,
-         (double)(2 * r->conns * COST_CONN_MEMORY_BYTES) / r->nodes / 1024,
-         (double)r->node_bytes / 1024, r->cpu_s / per * 100, cpu / 1e9 * 100);
+  const double per = r->seconds * r->nodes;
+  printf(", \"cost\": {\"seconds\": %.0f, \"messages_per_s\": %.3f, \"requests_per_s\": %.3f, "
+         "\"message_bytes_per_s\": %.0f, \"dials_per_s\": %.4f, \"closes_per_s\": %.4f, "
+         "\"pings_per_s\": %.4f, \"conns_dialled\": %.1f, \"table_kib\": %.0f, "
+         "\"cpu_percent_cluster\": %.4f}",
+         r->seconds, (double)r->cost.messages / per, (double)r->cost.requests / per,
+         (double)r->cost.message_bytes / per, (double)r->cost.dials / per,
+         (double)r->cost.closes / per, (double)r->cost.pings / per, (double)r->conns / r->nodes,
+         (double)r->node_bytes / 1024, r->cpu_s / per * 100);
 }
 
 void report_print(struct report *r) {

@@ -10,19 +10,21 @@
 #include "util/err.h"
 
 static const char usage_text[] =
-    "usage: %s [--nodes N] [--scenario NAME] [--samples N] [--seed N] [--aims]\n"
+    "usage: %s [--nodes N] [--scenario NAME] [--samples N] [--seed N] [--interval-ms N] [--aims]\n"
     "\n"
-    "Plays scenarios (all, unless one is named) in a simulated cluster and prints a line of JSON "
-    "for\n"
-    "each. --samples: failures, or changes, of the scenarios that have them (100). --aims: prints "
-    "what\n"
-    "of the aims of docs/cluster.md is missed on stderr, and fails then.\n"
+    "Plays scenarios (all, unless one is named) in a simulated cluster and prints a line of\n"
+    "JSON for each.\n"
+    "\n"
+    "  --samples N      failures, or changes, of the scenarios that have them (100)\n"
+    "  --interval-ms N  between the rounds of a node (1000)\n"
+    "  --aims           prints what is missed of the aims of docs/cluster.md on stderr, and\n"
+    "                   fails then\n"
     "\n"
     "scenarios:";
 
 struct options {
   uint32_t nodes, samples;
-  uint64_t seed;
+  uint64_t seed, interval_ns;
   const char *scenario;
   bool aims;
 };
@@ -33,7 +35,7 @@ static struct swarm_config config(const struct options *o, double loss) {
                                 .delay_min = SWARM_MS / 10,
                                 .delay_max = 2 * SWARM_MS,
                                 .loss = loss,
-                                .interval_ns = SWARM_S };
+                                .interval_ns = o->interval_ns };
 }
 
 /* ---- aims ---- */
@@ -73,7 +75,7 @@ static bool aims_met(struct report *r) {
 
 static bool play(const struct options *o, const struct scenario *sc, struct world *w) {
   static struct report r;
-  const struct rn_cluster_config cfg = { RN_CLUSTER_DEFAULTS(SWARM_S) };
+  const struct rn_cluster_config cfg = { RN_CLUSTER_DEFAULTS(o->interval_ns) };
   r = (struct report){ .variant = SCALE_VARIANT,
                        .scenario = sc->name,
                        .nodes = o->nodes,
@@ -141,10 +143,11 @@ int main(int argc, char **argv) {
                                            { "scenario", required_argument, NULL, 's' },
                                            { "samples", required_argument, NULL, 'k' },
                                            { "seed", required_argument, NULL, 'r' },
+                                           { "interval-ms", required_argument, NULL, 'i' },
                                            { "aims", no_argument, NULL, 'a' },
                                            { "help", no_argument, NULL, 'h' },
                                            { NULL, 0, NULL, 0 } };
-  struct options o = { .nodes = 100, .samples = 100, .seed = 1 };
+  struct options o = { .nodes = 100, .samples = 100, .seed = 1, .interval_ns = SWARM_S };
   for (int opt; (opt = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
     if (opt == 'n')
       o.nodes = (uint32_t)strtoul(optarg, NULL, 10);
@@ -152,6 +155,8 @@ int main(int argc, char **argv) {
       o.samples = (uint32_t)strtoul(optarg, NULL, 10);
     else if (opt == 'r')
       o.seed = strtoull(optarg, NULL, 10);
+    else if (opt == 'i')
+      o.interval_ns = strtoull(optarg, NULL, 10) * SWARM_MS;
     else if (opt == 's')
       o.scenario = optarg;
     else if (opt == 'a')
@@ -161,7 +166,7 @@ int main(int argc, char **argv) {
       return opt == 'h' ? 0 : 2;
     }
   }
-  if (o.nodes < 3 || o.nodes > SWARM_NODES_MAX) {
+  if (o.nodes < 3 || o.nodes > SWARM_NODES_MAX || o.interval_ns < 10 * SWARM_MS) {
     usage(argv[0], stderr);
     return 2;
   }

@@ -91,7 +91,7 @@ static uint32_t impair(struct world *w, double share, uint32_t *out) {
 
 static void steady(struct world *w, struct report *r, uint32_t samples) {
   (void)samples;
-  world_run(w, w->cfg.nodes > 1000 ? 10 * SWARM_S : 60 * SWARM_S);
+  world_run(w, 75 * SWARM_S); /* connections that nobody uses are closed from then on */
   measure(w, r, span(w));
 }
 
@@ -196,11 +196,12 @@ static void restart(struct world *w, struct report *r, uint32_t samples) {
 static void tags(struct world *w, struct report *r, uint32_t samples) {
   for (uint32_t n = 0; n < samples; n++) {
     const uint32_t who = world_pick(w);
-    char value[2] = { (char)('a' + n % 26), 0 };
+    /* Another one each time: the same node may be picked again. */
+    char value[3] = { (char)('a' + n % 26), (char)('a' + n / 26 % 26), 0 };
     any_phase(w);
     world_subjects(w, &who, 1, true);
     int err = rn_cluster_tag_set(swarm_node(w->swarm, who), (struct rn_bin_str){ "v", 1 },
-                                 (struct rn_bin_str){ value, 1 });
+                                 (struct rn_bin_str){ value, 2 });
     RN_ASSERT(err == RN_OK);
     world_until_known(w, KNOWN_LIMIT);
     report_subjects(r, w);
