@@ -25,13 +25,13 @@ PINGED, PINGED_PACKETS = PING + ACK, 2
 DIAL, DIAL_PACKETS = 11100, 12
 
 # CPU, seconds. Control: a message in or out, without what cluster/ does with it, which the simulation measures.
-CONTROL_MESSAGE_S = 10e-6
+CONTROL_MESSAGE_S = 12e-6
 # The lcore: a packet in or out while it does nothing else, with cold caches and a system call of its driver for each.
 PACKET_S = 25e-6
-# Until it sleeps again, after an end's part of an exchange or a PING: it looks for more for 200 us after each packet (dataplane/lcore.c). A busy lcore does that anyhow.
+# Until it sleeps again, after an end's part of an exchange or a PING: it looks for more for 200 us after a packet (dataplane/lcore.c).
 AWAKE_S = 200e-6
 DIAL_S = 320e-6  # one end: 3.1 k handshakes a second and core (docs/claims.md)
-CONN_BYTES = 47616  # an idle connection, one end (docs/claims.md)
+CONN_BYTES = 47616  # an idle connection, one end: of 4,000 at a node (docs/claims.md)
 
 
 def price(cost):
@@ -40,15 +40,12 @@ def price(cost):
     packets = exchanges * EXCHANGE_PACKETS + pings * PINGED_PACKETS + dials * DIAL_PACKETS + cost["closes_per_s"]
     # What all send together is received by all: a node has as many parts in others' exchanges as in its own.
     control = cost["cpu_percent_cluster"] + cost["messages_per_s"] * 2 * CONTROL_MESSAGE_S * 100
-    working = (packets * 2 * PACKET_S + dials * 2 * DIAL_S) * 100
-    awake = 2 * (exchanges + pings + dials) * AWAKE_S * 100
+    dataplane = (packets * 2 * PACKET_S + dials * 2 * DIAL_S + 2 * (exchanges + pings + dials) * AWAKE_S) * 100
     return {
         "packets_per_s": packets,
         "bytes_per_s": cost["message_bytes_per_s"] + exchanges * EXCHANGE + pings * PINGED + dials * DIAL + cost["closes_per_s"] * CLOSE,
-        "cpu_cluster": cost["cpu_percent_cluster"],
         "cpu_control": control,
-        "cpu_working": working,
-        "cpu_dataplane": working + awake,
-        "cpu_percent": control + working + awake,
+        "cpu_dataplane": dataplane,
+        "cpu_percent": control + dataplane,
         "conn_kib": 2 * cost["conns_dialled"] * CONN_BYTES / 1024,
     }
