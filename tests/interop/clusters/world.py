@@ -352,10 +352,11 @@ class Ours:
             f"  advertise_addr: {text(self.addr)}",
             f"  state_file: {self.dir}/members.json",
         ]
-        if self.tags.get("role") == "director":
-            lines.append(f"director: {{ enabled: true, routes: {text(self.routes)} }}")
         if self.interval_ms:
             lines.append(f"  gossip_interval: {self.interval_ms}ms")
+        if self.tags.get("role") == "director":
+            # Evenly from the first answer on: by least_connections a worker that came later would get them all until it has caught up.
+            lines.append(f"director: {{ enabled: true, strategy: round_robin, routes: {text(self.routes)} }}")
         return "\n".join(lines) + "\n"
 
     def launch(self):
