@@ -63,7 +63,7 @@ enum rn_member_change {
 enum rn_member_source {
   RN_MEMBER_HEARSAY,
   RN_MEMBER_HIMSELF, /* in a message of his own, over a connection to or from him */
-  RN_MEMBER_ASKER,   /* the same, in a request of a published node, which does not show that it answers */
+  RN_MEMBER_ASKER, /* the same, in a request of a published node, which does not show that it answers */
 };
 
 /* Called before a member's place is given up, and when another one of its address makes it fail; *m is as it is then. */

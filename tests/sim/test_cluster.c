@@ -342,11 +342,11 @@ struct scenario {
 };
 
 static const struct scenario scenarios[] = {
-  { "join", join, 20, 0 },       { "crash", crash, 20, 0 },      { "restart", restart, 20, 0 },
-  { "loss", loss, 20, 0.1 },     { "slow", slow, 20, 0 },        { "partition", partition, 20, 0 },
-  { "one_way", one_way, 20, 0 }, { "frozen", frozen, 20, 0 },    { "published", published, 6, 0 },
-  { "mute", mute, 2, 0 },        { "mute_5", mute, 5, 0 },
-  { "leave", leave, 20, 0 },     { "tags", tags, NODES_MAX, 0 },
+  { "join", join, 20, 0 },        { "crash", crash, 20, 0 },   { "restart", restart, 20, 0 },
+  { "loss", loss, 20, 0.1 },      { "slow", slow, 20, 0 },     { "partition", partition, 20, 0 },
+  { "one_way", one_way, 20, 0 },  { "frozen", frozen, 20, 0 }, { "published", published, 6, 0 },
+  { "mute", mute, 2, 0 },         { "mute_5", mute, 5, 0 },    { "leave", leave, 20, 0 },
+  { "tags", tags, NODES_MAX, 0 },
 };
 
 static void play(const struct scenario *sc, uint64_t seed) {
