@@ -1,6 +1,7 @@
 """What the cases of clusters have in common: their list, the cluster that most of them begin with, what members hold of each other."""
 
 import concurrent.futures
+import re
 import time
 from types import SimpleNamespace
 
@@ -77,11 +78,28 @@ def alive_share(world, watcher, of, seconds):
     return share
 
 
-def check_pools(members, looks=6):
-    """No published member has a connection that is in use at each of that many looks, a second apart: an entry that was never released."""
+def unanswered(member):
+    """Whom a published member pinged last in vain, by the name that it knows them by."""
+    last = {}
+    for _, line in member.events("trace"):
+        said = re.search(r'(Received|No) ACK from NodeId\("([^"]*)"\)', line["text"])
+        if said:
+            last[said[2]] = said[1]
+    return {name for name, word in last.items() if word == "No"}
+
+
+def check_pools(world, members, looks=6):
+    """No published member has a connection that is in use at each of that many looks, a second apart: an entry that was never released. Among
+    published members there may be one beside ours, by whom alone they know of each other: they let connections end that are silent for 30 s."""
     published = [m for m in members if not m.is_ours]
     stuck = {m.name for m in published}
     for _ in range(looks):
         stuck -= {m.name for m in published if m.stats()["in_use"] == 0}
         time.sleep(1)
+    theirs = {m.id for m in published}
+    for member in [m for m in published if m.name in stuck]:
+        vain = unanswered(member)
+        world.report(f"{member.name}: a pool entry is stuck, unanswered by {', '.join(sorted(vain)) or 'nobody'}")
+        if len(published) < len(members) and vain and vain <= theirs:
+            stuck.remove(member.name)
     check(not stuck, f"a pool entry is stuck at {', '.join(sorted(stuck))}")

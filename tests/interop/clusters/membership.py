@@ -197,7 +197,7 @@ def stays_alive(world, seconds):
     pairs = [(director, w) for w in workers] + [(w, director) for w in workers]
     shares = at_once([functools.partial(alive_share, world, watcher, of, seconds) for watcher, of in pairs])
     check(min(shares) == 1.0, "somebody was held for suspect")
-    check_pools([director, *workers])
+    check_pools(world, [director, *workers])
     counts = sampler.counts(start)
     check(None not in counts and all(counts.get(w.addr) for w in workers), f"answers: {counts}")
 
@@ -238,7 +238,7 @@ def child_killed(world, name, seconds, share, count):
 
 def control_killed(world, seconds, count):
     director, workers = child_killed(world, "rpcnet-control", seconds, 0.99, count)
-    check_pools([director, *workers])
+    check_pools(world, [director, *workers])
 
 
 @case("our control process is killed twice: nobody takes the node for suspect, no pool entry is stuck", "director worker1 worker2 worker3", limit_s=180, mixed=True)
