@@ -2,22 +2,15 @@
 #include "dataplane/serve/call_all.h"
 
 #include <assert.h>
-#include <string.h>
 
+#include "dataplane/serve/upstream.h"
 #include "util/err.h"
 
-#define CALLS_MAX    1024u
-#define ASKS_MAX     16384u /* workers asked at a time: every one of the largest route 16 times */
-#define ANSWER_MAX   (16u << 20)
-#define ANSWER_MIN   1024u
-#define BODY_BYTES   (64u << 20)
-#define POOL_CONNS   4096u
-#define STREAMS_BUSY 256u /* with so many on each connection to a worker another one is made */
-/* As of calls that are forwarded: a worker that is not heard of for so long is as good as gone. */
-#define KEEP_ALIVE_NS UINT64_C(1000000000)
-#define SILENCE_NS    UINT64_C(3000000000)
-#define BACKOFF_NS    UINT64_C(100000000)
-#define BACKOFF_MOST  UINT64_C(3200000000)
+#define CALLS_MAX  1024u
+#define ASKS_MAX   16384u /* workers asked at a time: every one of the largest route 16 times */
+#define ANSWER_MAX (16u << 20)
+#define ANSWER_MIN 1024u
+#define BODY_BYTES (64u << 20)
 
 static_assert(RN_BAL_ID_MAX <= RN_FANOUT_ID_MAX, "names of workers fit");
 static_assert(ASKS_MAX >= RN_DIRECTOR_WORKERS, "each of them can be asked");
@@ -65,11 +58,6 @@ static uint32_t at_most(uint64_t value, uint32_t most) {
   return value < most ? (uint32_t)value : most;
 }
 
-static struct rn_pool_limits pool_limits(const struct rn_topo *t) {
-  return (struct rn_pool_limits){ .conns = at_most(t->quic_limits.conns, POOL_CONNS),
-                                  .peers = POOL_CONNS };
-}
-
 /* The server would refuse an answer that is larger than its own may be. */
 static struct rn_fanout_limits fanout_limits(const struct rn_topo *t) {
   const uint32_t most = at_most(t->rpc.response_bytes_max, ANSWER_MAX);
@@ -84,10 +72,9 @@ struct layout {
 };
 
 static void layout_of(const struct rn_topo *t, struct layout *l) {
-  const struct rn_pool_limits pl = pool_limits(t);
   const struct rn_fanout_limits fl = fanout_limits(t);
   l->pool = (sizeof(struct rn_call_all) + 63) & ~(size_t)63;
-  l->fanout = l->pool + rn_pool_footprint(&pl);
+  l->fanout = l->pool + rn_upstream_footprint(t);
   l->total = l->fanout + rn_fanout_footprint(&fl);
 }
 
@@ -97,26 +84,6 @@ size_t rn_call_all_footprint(const struct rn_topo *t) {
   struct layout l;
   layout_of(t, &l);
   return l.total;
-}
-
-static int init_pool(struct rn_call_all *a, void *mem, const struct rn_call_all_params *p) {
-  const struct rn_topo_cluster *c = &p->topo->cluster;
-  struct rn_pool_params pp = { .limits = pool_limits(p->topo),
-                               .config = { .conns_per_peer = c->conns_per_worker,
-                                           .streams_per_conn = STREAMS_BUSY,
-                                           .waiters = ASKS_MAX,
-                                           .dial_timeout_ns = c->connect_timeout_ns,
-                                           .idle_timeout_ns = c->idle_timeout_ns,
-                                           .keep_alive_ns = KEEP_ALIVE_NS,
-                                           .silence_ns = SILENCE_NS,
-                                           .backoff_first_ns = BACKOFF_NS,
-                                           .backoff_most_ns = BACKOFF_MOST,
-                                           .server_name = c->server_name },
-                               .quic = p->quic,
-                               .local = p->local,
-                               .ctx = p->ctx };
-  memcpy(pp.hash_key, p->hash_key, sizeof(pp.hash_key));
-  return rn_pool_init(mem, &pp, &a->pool);
 }
 
 static int serve(struct rn_call_all *a, const struct rn_topo_director *d, struct rn_rpc_server *v) {
@@ -141,7 +108,13 @@ int rn_call_all_init(void *mem, const struct rn_call_all_params *p, struct rn_ca
   uint8_t *base = mem;
   struct rn_call_all *a = mem;
   *a = (struct rn_call_all){ .director = p->director };
-  int err = init_pool(a, base + l.pool, p);
+  const struct rn_upstream_params up = { .topo = p->topo,
+                                         .quic = p->quic,
+                                         .local = p->local,
+                                         .ctx = p->ctx,
+                                         .hash_key = p->hash_key,
+                                         .waiters = ASKS_MAX };
+  int err = rn_upstream_init(base + l.pool, &up, &a->pool);
   const struct rn_fanout_params fp = {
     .limits = fanout_limits(p->topo), .quic = p->quic, .pool = a->pool, .ops = &ops, .ctx = a
   };
@@ -160,9 +133,8 @@ struct rn_fanout *rn_call_all_fanout(struct rn_call_all *a) { return a->fanout; 
 
 void rn_call_all_changed(struct rn_call_all *a, uint32_t route, uint64_t now_ns) {
   for (uint32_t k = 0; k < a->route_count; k++) {
-    const struct rn_bal_pool *pool = a->route_idx[k] == route ? workers_of(a, &a->routes[k]) : NULL;
-    for (uint32_t i = 0; pool != NULL && i < pool->count; i++)
-      rn_pool_revive(a->pool, now_ns, &rn_bal_pool_workers(pool)[i].addr);
+    if (a->route_idx[k] == route)
+      rn_upstream_revive(a->pool, workers_of(a, &a->routes[k]), now_ns);
   }
 }
 

@@ -1,9 +1,8 @@
 /* dataplane/serve/forward.c */
 #include "dataplane/serve/forward.h"
 
-#include <string.h>
-
 #include "cluster/balance/budget.h"
+#include "dataplane/serve/upstream.h"
 #include "util/err.h"
 #include "wire/rpc.h"
 
@@ -11,16 +10,9 @@
 #define BUFFERS        16384u /* of 4 KiB */
 #define REPLAY_BYTES   65536u
 #define TRIES          3u
-#define POOL_CONNS     4096u
 #define WAITERS        4096u
 #define WARM_WORKERS   1024u /* with more of them none is dialled before there is a call */
-#define STREAMS_BUSY   256u  /* with so many on each connection to a worker another one is made */
 #define AFFINITY_BYTES 64u   /* of the parameters: what makes calls alike */
-/* A worker that is not heard of for so long is as good as gone: whoever waits for it may go elsewhere. */
-#define KEEP_ALIVE_NS UINT64_C(1000000000)
-#define SILENCE_NS    UINT64_C(3000000000)
-#define BACKOFF_NS    UINT64_C(100000000)
-#define BACKOFF_MOST  UINT64_C(3200000000)
 
 #define SEAT_BITS 20u
 #define SEAT_MASK ((1u << SEAT_BITS) - 1)
@@ -193,11 +185,6 @@ static const struct rn_forward_ops ops = { .route = on_route,
 
 /* ---- the object ---- */
 
-static struct rn_pool_limits pool_limits(const struct rn_topo *t) {
-  const uint32_t most = t->quic_limits.conns < POOL_CONNS ? t->quic_limits.conns : POOL_CONNS;
-  return (struct rn_pool_limits){ .conns = most, .peers = POOL_CONNS };
-}
-
 static struct rn_forward_limits forward_limits(const struct rn_topo *t) {
   return (struct rn_forward_limits){ .calls = t->rpc.calls < CALLS_MAX ? t->rpc.calls : CALLS_MAX,
                                      .buffers = BUFFERS };
@@ -208,10 +195,9 @@ struct layout {
 };
 
 static void layout_of(const struct rn_topo *t, struct layout *l) {
-  const struct rn_pool_limits pl = pool_limits(t);
   const struct rn_forward_limits fl = forward_limits(t);
   l->pool = (sizeof(struct rn_forwarding) + 63) & ~(size_t)63;
-  l->forward = l->pool + rn_pool_footprint(&pl);
+  l->forward = l->pool + rn_upstream_footprint(t);
   l->seats = l->forward + rn_forward_footprint(&fl);
   l->total = (l->seats + SEATS * sizeof(struct seat) + 63) & ~(size_t)63;
 }
@@ -252,21 +238,12 @@ static int init_routes(struct rn_forwarding *f, const struct rn_topo_director *d
 
 int rn_forwarding_init(void *mem, const struct rn_forwarding_params *p,
                        struct rn_forwarding **out) {
-  const struct rn_topo_cluster *c = &p->topo->cluster;
-  struct rn_pool_params pp = { .limits = pool_limits(p->topo),
-                               .config = { .conns_per_peer = c->conns_per_worker,
-                                           .streams_per_conn = STREAMS_BUSY,
-                                           .waiters = WAITERS,
-                                           .dial_timeout_ns = c->connect_timeout_ns,
-                                           .idle_timeout_ns = c->idle_timeout_ns,
-                                           .keep_alive_ns = KEEP_ALIVE_NS,
-                                           .silence_ns = SILENCE_NS,
-                                           .backoff_first_ns = BACKOFF_NS,
-                                           .backoff_most_ns = BACKOFF_MOST,
-                                           .server_name = c->server_name },
-                               .quic = p->quic,
-                               .local = p->local,
-                               .ctx = p->ctx };
+  const struct rn_upstream_params up = { .topo = p->topo,
+                                         .quic = p->quic,
+                                         .local = p->local,
+                                         .ctx = p->ctx,
+                                         .hash_key = p->hash_key,
+                                         .waiters = WAITERS };
   if (rn_forwarding_footprint(p->topo) == 0)
     return RN_ERR_INVAL;
   struct layout l;
@@ -276,14 +253,13 @@ int rn_forwarding_init(void *mem, const struct rn_forwarding_params *p,
   *f = (struct rn_forwarding){ .cfg = &p->topo->director,
                                .director = p->director,
                                .page = p->page,
-                               .warm_conns = c->warm_conns,
+                               .warm_conns = p->topo->cluster.warm_conns,
                                .seats = (struct seat *)(void *)(base + l.seats),
                                .free_first = UINT32_MAX,
                                .free_last = UINT32_MAX };
-  memcpy(pp.hash_key, p->hash_key, sizeof(pp.hash_key));
   int err = init_routes(f, &p->topo->director);
   if (err == RN_OK)
-    err = rn_pool_init(base + l.pool, &pp, &f->pool);
+    err = rn_upstream_init(base + l.pool, &up, &f->pool);
   const struct rn_forward_params fp = { .limits = forward_limits(p->topo),
                                         .config = { .replay_bytes = REPLAY_BYTES },
                                         .quic = p->quic,
@@ -323,9 +299,7 @@ static void keep_warm(struct rn_forwarding *f, uint64_t now_ns) {
 }
 
 void rn_forwarding_changed(struct rn_forwarding *f, uint32_t route, uint64_t now_ns) {
-  const struct rn_bal_pool *pool = rn_bal_pool(rn_director_bal(f->director, route));
-  for (uint32_t i = 0; pool != NULL && i < pool->count; i++)
-    rn_pool_revive(f->pool, now_ns, &rn_bal_pool_workers(pool)[i].addr);
+  rn_upstream_revive(f->pool, workers_of(f, route), now_ns);
   if (f->warm_conns > 0)
     keep_warm(f, now_ns);
 }
