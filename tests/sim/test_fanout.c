@@ -1,6 +1,5 @@
 /* A client, a director that asks every worker, and three workers, on lossy links: each call ends once, with a part from each worker that is its answer byte by byte or says
  * why not, whatever happens to workers, and nothing is left over anywhere. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include "harness/director.h"
 #include "harness/fixed.h"
 #include "harness/rpc_peer.h"
+#include "seeds.h"
 #include "util/err.h"
 #include "util/refuse.h"
 #include "util/rng.h"
@@ -323,34 +323,18 @@ static const char usage[] =
     "example: test_fanout --scenario lost --seed 3\n";
 
 int main(int argc, char **argv) {
-  static const struct option longs[] = { { "scenario", required_argument, NULL, 's' },
-                                         { "seed", required_argument, NULL, 'n' },
-                                         { "seeds", required_argument, NULL, 'c' },
-                                         { 0 } };
-  const char *name = NULL;
-  uint64_t from = 1, to = SEEDS;
-  int c;
-  while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-    if (c == 's') {
-      name = optarg;
-    } else if (c == 'n') {
-      from = to = strtoull(optarg, NULL, 10);
-    } else if (c == 'c') {
-      to = strtoull(optarg, NULL, 10);
-    } else {
-      fputs(usage, stderr);
-      return 2;
-    }
-  }
+  struct seeds asked;
+  if (!seeds_asked_for(argc, argv, usage, SEEDS, &asked))
+    return 2;
   fixed_seed(0);
   pki = pki_new(PKI_P256);
   accept_tls = peer_tls(pki, NULL, NULL);
   dial_tls = peer_tls(NULL, pki, NULL);
   for (size_t i = 0; i < SCENARIOS; i++) {
-    if (name != NULL && strcmp(name, scenarios[i].name) != 0)
+    if (!seeds_wanted(&asked, scenarios[i].name))
       continue;
     if (scenarios[i].trouble != STARVED || RN_REFUSALS_BUILT)
-      run_seeds(&scenarios[i], from, to);
+      run_seeds(&scenarios[i], asked.from, asked.to);
   }
   rn_quic_tls_free(accept_tls);
   rn_quic_tls_free(dial_tls);
