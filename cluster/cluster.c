@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "util/err.h"
+#include "util/require.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -391,10 +392,6 @@ void rn_cluster_failed(struct rn_cluster *c, uint32_t id, uint64_t now_ns) {
 
 /* ---- checking ---- */
 
-#define REQUIRE(cond)                                                                              \
-  if (!(cond))                                                                                     \
-  return RN_ERR_STATE
-
 static bool is_member(const struct rn_cluster *c, const struct rn_member *who) {
   return who->place < rn_members_count(c->members) && rn_members_at(c->members, who->place) == who;
 }
@@ -403,40 +400,40 @@ static int check_asks(const struct rn_cluster *c) {
   uint32_t open = 0, spare = 0, relays = 0, used = 0;
   for (const struct rn_list *at = c->open.next; at != &c->open; at = at->next, open++) {
     const struct ask *a = RN_LIST_ENTRY(at, struct ask, node);
-    REQUIRE(a == &c->asks[a->id % RN_CLUSTER_ASKS_MAX] && a->purpose < PURPOSE_COUNT);
-    REQUIRE(a->who == NULL || is_member(c, a->who));
-    REQUIRE(a->purpose != RELAY || c->relays[a->slot].used);
+    RN_REQUIRE(a == &c->asks[a->id % RN_CLUSTER_ASKS_MAX] && a->purpose < PURPOSE_COUNT);
+    RN_REQUIRE(a->who == NULL || is_member(c, a->who));
+    RN_REQUIRE(a->purpose != RELAY || c->relays[a->slot].used);
     relays += a->purpose == RELAY;
   }
   for (const struct rn_list *at = c->spare.next; at != &c->spare; at = at->next)
     spare++;
   for (uint32_t i = 0; i < RN_CLUSTER_RELAY_MAX; i++)
     used += c->relays[i].used;
-  REQUIRE(open + spare == RN_CLUSTER_ASKS_MAX && relays == used);
+  RN_REQUIRE(open + spare == RN_CLUSTER_ASKS_MAX && relays == used);
   return RN_OK;
 }
 
 int rn_cluster_check(const struct rn_cluster *c) {
   uint32_t suspects = 0, marked = 0, rumors = 0;
-  REQUIRE(rn_members_check(c->members) == RN_OK && check_asks(c) == RN_OK);
+  RN_REQUIRE(rn_members_check(c->members) == RN_OK && check_asks(c) == RN_OK);
   for (const struct rn_list *at = c->suspects.next; at != &c->suspects; at = at->next) {
     const struct suspect *s = RN_LIST_ENTRY(at, struct suspect, node);
     const struct ask *last = &c->asks[s->last % RN_CLUSTER_ASKS_MAX];
-    REQUIRE(is_member(c, s->who) && s->who->user == s && s->who->state == RN_SWIM_SUSPECT);
-    REQUIRE(!s->asked || (last->id == s->last && last->purpose == LAST));
+    RN_REQUIRE(is_member(c, s->who) && s->who->user == s && s->who->state == RN_SWIM_SUSPECT);
+    RN_REQUIRE(!s->asked || (last->id == s->last && last->purpose == LAST));
     suspects++;
   }
   for (uint32_t i = 0; i < rn_members_count(c->members); i++) {
     const struct rn_member *who = rn_members_at(c->members, i);
-    REQUIRE((who->user != NULL) == (who->state == RN_SWIM_SUSPECT));
+    RN_REQUIRE((who->user != NULL) == (who->state == RN_SWIM_SUSPECT));
     marked += who->user != NULL;
     rumors += !rn_list_empty(&who->rumor);
   }
-  REQUIRE(suspects == marked && suspects == rn_slab_in_use(c->suspect_slab));
-  REQUIRE(rumors == c->rumors.count && c->watch_count <= RN_CLUSTER_WATCH_MAX);
+  RN_REQUIRE(suspects == marked && suspects == rn_slab_in_use(c->suspect_slab));
+  RN_REQUIRE(rumors == c->rumors.count && c->watch_count <= RN_CLUSTER_WATCH_MAX);
   for (uint32_t i = 0; i < c->watch_count; i++)
-    REQUIRE(is_member(c, c->watches[i].who) && c->watches[i].who != rn_members_self(c->members));
+    RN_REQUIRE(is_member(c, c->watches[i].who) && c->watches[i].who != rn_members_self(c->members));
   const struct rn_member *me = rn_members_self(c->members);
-  REQUIRE(me->state == (c->left ? RN_SWIM_LEFT : RN_SWIM_ALIVE));
+  RN_REQUIRE(me->state == (c->left ? RN_SWIM_LEFT : RN_SWIM_ALIVE));
   return rn_member_bytes(me) <= RN_CLUSTER_SELF_MAX ? RN_OK : RN_ERR_STATE;
 }

@@ -8,6 +8,7 @@
 
 #include "util/err.h"
 #include "util/hash.h"
+#include "util/require.h"
 #include "util/slab.h"
 
 #define CAPACITY_MAX (1u << 20)
@@ -440,26 +441,22 @@ void rn_member_put(struct rn_bin_writer *w, const struct rn_member *who) {
 
 /* ---- checking ---- */
 
-#define REQUIRE(cond)                                                                              \
-  if (!(cond))                                                                                     \
-  return RN_ERR_STATE
-
 static int check_member(const struct rn_members *m, const struct rn_member *who, uint32_t place) {
-  REQUIRE(who->place == place && who->id_len > 0 && who->id[who->id_len] == 0);
-  REQUIRE(who->state < RN_SWIM_STATE_COUNT && who->incarnation <= RN_INCARNATION_MAX);
-  REQUIRE(rn_members_by_id(m, id_of(who)) == who && rn_tags_check(&who->tags) == RN_OK);
+  RN_REQUIRE(who->place == place && who->id_len > 0 && who->id[who->id_len] == 0);
+  RN_REQUIRE(who->state < RN_SWIM_STATE_COUNT && who->incarnation <= RN_INCARNATION_MAX);
+  RN_REQUIRE(rn_members_by_id(m, id_of(who)) == who && rn_tags_check(&who->tags) == RN_OK);
   const bool at_addr = rn_members_by_addr(m, &who->addr) == who;
   return at_addr == (!dead(who) || who == m->self) ? RN_OK : RN_ERR_STATE;
 }
 
 int rn_members_check(const struct rn_members *m) {
   uint64_t alive = 0;
-  REQUIRE(m->count >= 1 && m->count <= m->capacity && m->stats.members == m->count);
-  REQUIRE(rn_slab_in_use(m->slab) == m->count && rn_cidmap_count(m->ids) == m->count);
-  REQUIRE(rn_cidmap_count(m->addrs) <= m->count && m->places[m->self->place] == m->self);
-  REQUIRE(rn_cidmap_check(m->ids) == RN_OK && rn_cidmap_check(m->addrs) == RN_OK);
+  RN_REQUIRE(m->count >= 1 && m->count <= m->capacity && m->stats.members == m->count);
+  RN_REQUIRE(rn_slab_in_use(m->slab) == m->count && rn_cidmap_count(m->ids) == m->count);
+  RN_REQUIRE(rn_cidmap_count(m->addrs) <= m->count && m->places[m->self->place] == m->self);
+  RN_REQUIRE(rn_cidmap_check(m->ids) == RN_OK && rn_cidmap_check(m->addrs) == RN_OK);
   for (uint32_t i = 0; i < m->count; i++) {
-    REQUIRE(check_member(m, m->places[i], i) == RN_OK);
+    RN_REQUIRE(check_member(m, m->places[i], i) == RN_OK);
     alive += m->places[i]->state == RN_SWIM_ALIVE;
   }
   return alive == m->stats.alive ? RN_OK : RN_ERR_STATE;
