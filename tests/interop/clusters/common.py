@@ -1,6 +1,7 @@
 """What the cases of clusters have in common: their list, the cluster that most of them begin with, what members hold of each other."""
 
 import concurrent.futures
+import random
 import re
 import time
 from types import SimpleNamespace
@@ -68,11 +69,12 @@ def at_once(functions):
 
 
 def alive_share(world, watcher, of, seconds):
-    """Share of samples, one a second, in which the watcher holds the other alive."""
-    samples = []
-    for _ in range(int(seconds)):
+    """Which share of samples, one at a random moment of each second, the watcher holds the other alive. A round of the watcher's is a second as well: at equal
+    distances they would all fall on the same moment of it."""
+    samples, start = [], time.monotonic()
+    for i in range(int(seconds)):
+        time.sleep(max(0.0, start + i + random.random() - time.monotonic()))
         samples.append(state_of(watcher, of))
-        time.sleep(1)
     share = samples.count("alive") / len(samples)
     world.report(f"{watcher.name} held {of.name} alive in {share * 100:.0f} % of {len(samples)} samples")
     return share
