@@ -1,6 +1,7 @@
 /* dataplane/lcore.h: one lcore: one thread, one queue pair, one QUIC endpoint, one RPC server. It shares nothing that changes with others.
  *
  *   lcore.c    the loop, its steps in order, and how it idles
+ *   events.c   whose the events of the endpoint are
  *   control.c  messages from and to control over the rings
  *   inspect.c  what control asks about connections
  *   setup.c    memory and objects of an lcore, from the description of the node
@@ -91,7 +92,12 @@ struct rn_lcore_shared {
 int rn_lcore_setup(struct rn_lcore *lc, const struct rn_lcore_shared *shared, uint32_t idx,
                    char *why, size_t why_bytes);
 
-/* setup.c: datagram d, which arrived here, belongs to lcore `to`. Dropped and counted when there is no room for it. */
+/* events.c: whose the events of the endpoint are; their app is the lcore. */
+extern const struct rn_quic_events rn_lcore_events;
+/* events.c: the link heard something that the other lcores may have asked for. ctx: the lcore. */
+void rn_lcore_overhear(void *ctx, enum rn_net_kind kind, const struct rn_dgram *d,
+                       const struct rn_net_meta *m);
+/* events.c: datagram d, which arrived here, belongs to lcore `to`. Dropped and counted when there is no room for it. */
 void rn_lcore_hand_over(struct rn_lcore *lc, uint32_t to, const struct rn_dgram *d);
 
 /* Zeroed private memory, never DPDK's, which some drivers hand to their peer. Touched when used, in huge pages where the kernel has them.

@@ -2,7 +2,6 @@
 #include "dataplane/lcore.h"
 #include "dataplane/serve/relay.h"
 #include "sys/clock.h"
-#include "sys/event.h"
 #include "util/err.h"
 
 #include <stdio.h>
@@ -22,158 +21,6 @@
 #define GOSSIP_IDLE_NS    UINT64_C(60000000000)
 #define GOSSIP_CONNECT_NS UINT64_C(1000000000)
 #define GOSSIP_BACKOFF_NS UINT64_C(100000000)
-
-/* ---- events of the endpoint: accepted connections belong to the RPC server, dialled ones to their pool ---- */
-
-static struct rn_rpc_server *rpc_of(void *app) { return ((struct rn_lcore *)app)->rpc; }
-
-/* We dialled it. */
-static bool is_ours(const struct rn_quic_stream *s) {
-  return !rn_quic_conn_is_server(rn_quic_stream_conn(s));
-}
-
-static void on_conn_ready(void *app, struct rn_quic_conn *c) {
-  struct rn_pool *pool = rn_quic_conn_is_server(c) ? NULL : rn_pool_of(c);
-  (void)app;
-  if (pool != NULL)
-    rn_pool_conn_ready(pool, c);
-}
-static void on_conn_closed(void *app, struct rn_quic_conn *c, const struct rn_quic_close *why) {
-  struct rn_pool *pool = rn_quic_conn_is_server(c) ? NULL : rn_pool_of(c);
-  (void)app, (void)why;
-  if (pool != NULL)
-    rn_pool_conn_closed(pool, c);
-}
-static void on_available(void *app, struct rn_quic_conn *c) {
-  struct rn_pool *pool = rn_quic_conn_is_server(c) ? NULL : rn_pool_of(c);
-  (void)app;
-  if (pool != NULL)
-    rn_pool_streams_available(pool, c);
-}
-static int on_open(void *app, struct rn_quic_stream *s) {
-  /* Whom we dial has nothing to ask: its own connections are for that. */
-  return is_ours(s) ? RN_ERR_REFUSED : rn_rpc_server_stream_open(rpc_of(app), s);
-}
-/* Of a dialled connection: gossip's, that of calls to every worker, or the forwarder's. */
-static bool is_gossip(const struct rn_lcore *lc, const struct rn_quic_stream *s) {
-  return rn_pool_of(rn_quic_stream_conn(s)) == lc->gossip_pool;
-}
-static bool is_for_all(const struct rn_lcore *lc, const struct rn_quic_stream *s) {
-  return lc->call_all != NULL &&
-         rn_pool_of(rn_quic_stream_conn(s)) == rn_call_all_pool(lc->call_all);
-}
-static struct rn_fanout *fanout_of(const struct rn_lcore *lc) {
-  return rn_call_all_fanout(lc->call_all);
-}
-static struct rn_forward *forward_of(const struct rn_lcore *lc) {
-  return rn_forwarding_forward(lc->forwarding);
-}
-
-static void on_data(void *app, struct rn_quic_stream *s, const uint8_t *data, size_t len,
-                    bool fin) {
-  struct rn_lcore *lc = app;
-  rn_tracer_bytes(&lc->tracer);
-  if (!is_ours(s))
-    rn_rpc_server_stream_data(lc->rpc, s, data, len, fin);
-  else if (is_gossip(lc, s))
-    rn_gossip_stream_data(lc->gossip, s, data, len, fin);
-  else if (is_for_all(lc, s))
-    rn_fanout_stream_data(fanout_of(lc), s, data, len, fin);
-  else
-    rn_forward_stream_data(forward_of(lc), s, data, len, fin);
-}
-static void on_reset(void *app, struct rn_quic_stream *s, uint64_t code) {
-  struct rn_lcore *lc = app;
-  if (!is_ours(s))
-    rn_rpc_server_stream_reset(lc->rpc, s);
-  else if (is_gossip(lc, s))
-    rn_gossip_stream_reset(lc->gossip, s);
-  else if (is_for_all(lc, s))
-    rn_fanout_stream_reset(fanout_of(lc), s);
-  else
-    rn_forward_stream_reset(forward_of(lc), s, code);
-}
-static void on_stop(void *app, struct rn_quic_stream *s) {
-  struct rn_lcore *lc = app;
-  if (!is_ours(s))
-    rn_rpc_server_stream_stop(lc->rpc, s);
-  else if (!is_gossip(lc, s) && !is_for_all(lc, s))
-    rn_forward_stream_stop(forward_of(lc), s);
-}
-static void on_writable(void *app, struct rn_quic_stream *s) {
-  struct rn_lcore *lc = app;
-  if (!is_ours(s))
-    rn_rpc_server_stream_writable(lc->rpc, s);
-  else if (!is_gossip(lc, s) && is_for_all(lc, s))
-    rn_fanout_stream_writable(fanout_of(lc), s);
-  else if (!is_gossip(lc, s))
-    rn_forward_stream_writable(forward_of(lc), s);
-}
-static void on_stream_closed(void *app, struct rn_quic_stream *s) {
-  struct rn_lcore *lc = app;
-  if (!is_ours(s))
-    rn_rpc_server_stream_closed(lc->rpc, s);
-  else if (is_gossip(lc, s))
-    rn_gossip_stream_closed(lc->gossip, s);
-  else if (is_for_all(lc, s))
-    rn_fanout_stream_closed(fanout_of(lc), s);
-  else
-    rn_forward_stream_closed(forward_of(lc), s);
-}
-
-static void hand_over(struct rn_lcore *lc, uint32_t to, enum rn_net_kind kind,
-                      const struct rn_dgram *d, const struct rn_net_meta *m) {
-  bool wake = false;
-  if (rn_steer_send(lc->steer, to, kind, d, m, &wake) != RN_OK) {
-    lc->stats.lcore.handoff_full++;
-    return;
-  }
-  lc->stats.lcore.handoff_tx++;
-  if (wake)
-    rn_sys_event_ring(RN_TOPO_FD_LCORE(to));
-}
-
-void rn_lcore_hand_over(struct rn_lcore *lc, uint32_t to, const struct rn_dgram *d) {
-  uint8_t mac[6];
-  const struct rn_net_meta m = { .src_mac = mac };
-  if (lc->steer != NULL && rn_link_mac(lc->link, &d->path.remote, mac))
-    hand_over(lc, to, RN_NET_UDP, d, &m);
-  else
-    lc->stats.lcore.handoff_full++;
-}
-
-/* Its connection ID names another lcore. */
-static void on_foreign(void *app, uint32_t lcore_idx, const struct rn_dgram *d) {
-  rn_lcore_hand_over(app, lcore_idx, d);
-}
-
-/* The link heard something that the other lcores may have asked for. */
-static void on_overhear(void *ctx, enum rn_net_kind kind, const struct rn_dgram *d,
-                        const struct rn_net_meta *m) {
-  struct rn_lcore *lc = ctx;
-  for (uint32_t i = 0; i < lc->view->topo.lcore_count; i++) {
-    if (i != lc->idx)
-      hand_over(lc, i, kind, d, m);
-  }
-}
-
-static int on_sign(void *app, const struct rn_quic_sign_req *req) {
-  return rn_control_sign(app, req);
-}
-
-static const struct rn_quic_events events = {
-  .conn_ready = on_conn_ready,
-  .conn_closed = on_conn_closed,
-  .streams_available = on_available,
-  .stream_open = on_open,
-  .stream_data = on_data,
-  .stream_reset = on_reset,
-  .stream_stop = on_stop,
-  .stream_writable = on_writable,
-  .stream_closed = on_stream_closed,
-  .sign = on_sign,
-  .foreign = on_foreign,
-};
 
 /* ---- parts ---- */
 
@@ -205,7 +52,7 @@ static int make_link(struct rn_lcore *lc, char *why, size_t why_bytes) {
                                 .port_stats = &lc->stats.port,
                                 .net_stats = &lc->stats.net };
   if (lc->steer != NULL) {
-    cfg.overhear = on_overhear;
+    cfg.overhear = rn_lcore_overhear;
     cfg.overhear_ctx = lc;
   }
   uint32_t flow_key;
@@ -266,7 +113,7 @@ static int make_quic(struct rn_lcore *lc, const struct rn_lcore_shared *shared) 
                               .cid = t->cid,
                               .tls = lc->tls,
                               .client_tls = lc->peer_tls,
-                              .events = &events,
+                              .events = &rn_lcore_events,
                               .app = lc,
                               .rand = fill_random };
   p.cid.lcore_idx = (uint8_t)lc->idx;
